@@ -1,0 +1,65 @@
+/**
+ * The one list of rooms: who lives on which layer and who may import whom.
+ *
+ * The layer check, the cycle check and the table in docs/architecture.md are made from it (`npm run layers`).
+ * `may` names folders under src; a folder may always import itself. A trailing file name allows that file alone.
+ */
+
+const base = ['base/errors', 'base/net', 'base/time', 'base/results', 'base/config']
+
+/** @type {readonly { room: string, layer: number, what: string, may: readonly string[] }[]} */
+export const rooms = [
+  { room: 'base/errors', layer: 0, what: 'the one error class and the table of codes', may: [] },
+  { room: 'base/net', layer: 0, what: 'addresses, packets from bytes, pcapng, the vocabulary of paths', may: ['base/errors'] },
+  { room: 'base/time', layer: 0, what: 'a clock that tests can hold', may: ['base/errors'] },
+  { room: 'base/results', layer: 0, what: 'the format in which runs and flows are recorded', may: ['base/errors'] },
+  { room: 'base/config', layer: 0, what: 'the files by which our processes speak to each other', may: ['base/errors', 'base/net'] },
+  { room: 'api', layer: 0, what: 'Kubernetes objects: types, resource table, defaults, patches, selectors', may: base },
+
+  { room: 'kernel', layer: 1, what: 'the only door to the machine', may: base },
+
+  { room: 'service-model', layer: 2, what: 'Services and EndpointSlices into what must be true on this node', may: [...base, 'api'] },
+  { room: 'reconcile', layer: 2, what: 'the backend contract, the bounded runner, the work queue', may: base },
+  { room: 'client', layer: 2, what: 'typed API client and informers', may: [...base, 'api'] },
+
+  { room: 'cni', layer: 3, what: 'the CNI plugin, its datapaths, IPAM', may: [...base, 'kernel', 'reconcile'] },
+  { room: 'proxy-iptables', layer: 3, what: 'ServiceState as iptables rules', may: [...base, 'kernel', 'service-model', 'reconcile'] },
+  { room: 'dns', layer: 3, what: 'the cluster name server, a chain of handlers', may: [...base, 'api', 'client', 'service-model'] },
+
+  { room: 'control-plane/store', layer: 4, what: 'revisioned keys with watch', may: base },
+  {
+    room: 'control-plane/apiserver',
+    layer: 4,
+    what: 'HTTP, authentication, admission, watch over a Store',
+    may: [...base, 'api', 'control-plane/store'],
+  },
+  { room: 'control-plane/controllers', layer: 4, what: 'a file a controller', may: [...base, 'api', 'client', 'reconcile'] },
+  { room: 'control-plane/scheduler', layer: 4, what: 'filter and score plugins', may: [...base, 'api', 'client', 'reconcile'] },
+
+  { room: 'node/kubelet', layer: 5, what: 'the Pods of one node over CRI', may: [...base, 'api', 'client', 'reconcile', 'kernel'] },
+  {
+    room: 'node/agent',
+    layer: 5,
+    what: 'informers to models to backends, for one node',
+    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'node/kubelet'],
+  },
+
+  { room: 'lab', layer: 6, what: 'a lab.yaml made real on a substrate', may: [...base, 'api', 'kernel', 'client'] },
+  {
+    room: 'flow',
+    layer: 6,
+    what: 'capture, correlate, predict, compare, explain',
+    may: [...base, 'api', 'kernel', 'service-model', 'client', 'cni/path.ts', 'proxy-iptables/path.ts'],
+  },
+  { room: 'report', layer: 6, what: 'one self-contained page from a RunRecord', may: base },
+
+  { room: 'cli', layer: 7, what: 'commands and their wording', may: [...base, 'api', 'kernel', 'client', 'lab', 'flow', 'report'] },
+]
+
+/** Packages that open a door to the machine; only these rooms hold the keys. */
+export const doors = [
+  { packages: ['execa', 'node:child_process', 'child_process', 'netlink', 'koffi', 'pcap'], rooms: ['kernel'] },
+  { packages: ['lmdb'], rooms: ['control-plane/store'] },
+  { packages: ['@grpc/grpc-js', 'protobufjs'], rooms: ['node/kubelet'] },
+  { packages: ['commander', 'listr2'], rooms: ['cli'] },
+]

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+
+/** What bin/agent reads: one JSON file, named by `--config`. Written by whoever starts it (lab, a systemd unit). */
+export const AgentConfig = z.strictObject({
+  nodeName: z.string(),
+  nodeAddress: z.ipv4(),
+  nodeLabels: z.record(z.string(), z.string()),
+  /** The interface of the underlay. */
+  uplink: z.string(),
+  kubeconfig: z.string(),
+  clusterDns: z.ipv4(),
+  clusterDomain: z.string(),
+  podCidr: z.cidrv4(),
+  serviceCidr: z.cidrv4(),
+  /** Largest packet of the underlay in bytes; Pods get it less the encapsulation. */
+  underlayMtu: z.int(),
+  datapath: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('vxlan'), vni: z.int(), port: z.int() })]),
+  proxy: z.strictObject({ mode: z.literal('iptables'), masqueradeAll: z.boolean() }),
+  containerd: z.strictObject({ socket: z.string(), sandboxImage: z.string() }),
+  /** The cgroup below which all Pods of this node live, as `/podwire/shop/node-1`. */
+  cgroupParent: z.string(),
+  cni: z.strictObject({ confDir: z.string(), binDir: z.string(), socket: z.string(), stateDir: z.string() }),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']),
+})
+export type AgentConfig = z.infer<typeof AgentConfig>
+
+/** The paths of a node, the same on a namespace host and in a VM. */
+export const nodePaths = {
+  containerdSocket: '/run/containerd/containerd.sock',
+  cniConfDir: '/etc/cni/net.d',
+  cniBinDir: '/opt/cni/bin',
+  cniSocket: '/run/podwire/cni.sock',
+  cniStateDir: '/var/lib/cni/podwire',
+  agentConfig: '/etc/podwire/agent.json',
+  agentLog: '/var/log/podwire/agent.log',
+  containerdLog: '/var/log/podwire/containerd.log',
+} as const

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+
+/** What bin/server reads: one JSON file, named by `--config`. Written by whoever starts it (lab, a systemd unit). */
+export const ServerConfig = z.strictObject({
+  clusterName: z.string(),
+  /** Sockets to serve the API on: already open (a descriptor handed over at start), or an address to listen on. */
+  listen: z.array(z.union([z.strictObject({ fd: z.int() }), z.strictObject({ address: z.string(), port: z.int() })])).min(1),
+  /** Where nodes reach this server; becomes the endpoint of the Service default/kubernetes. */
+  advertise: z.strictObject({ address: z.string(), port: z.int() }),
+  dataDir: z.string(),
+  tls: z.strictObject({ caFile: z.string(), certFile: z.string(), keyFile: z.string() }),
+  /** PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens (ES256). */
+  serviceAccount: z.strictObject({ issuer: z.string(), keyFile: z.string() }),
+  /** Kubeconfigs by which the controllers and the scheduler in this process reach the API. */
+  controllersKubeconfig: z.string(),
+  schedulerKubeconfig: z.string(),
+  podCidr: z.cidrv4(),
+  nodeMaskSize: z.int(),
+  /** Ranges that the lab file fixes, by node name; other nodes get the lowest free one. */
+  nodePodCidrs: z.record(z.string(), z.cidrv4()),
+  serviceCidr: z.cidrv4(),
+  nodePortRange: z.strictObject({ from: z.int(), to: z.int() }),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']),
+})
+export type ServerConfig = z.infer<typeof ServerConfig>
