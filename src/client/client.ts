@@ -51,7 +51,7 @@ export interface DeleteOptions {
 /**
  * A typed client of a Kubernetes API server.
  *
- * Errors: API_REFUSED with the server's Status as `cause` (see StatusError in status.ts), NOT_FOUND, ALREADY_EXISTS, CONFLICT and
+ * Errors: API_REFUSED with the server's Status as `cause` (see statusOf in status.ts), NOT_FOUND, ALREADY_EXISTS, CONFLICT and
  * REVISION_TOO_OLD for the answers 404, 409 AlreadyExists, 409 Conflict and 410; API_UNREACHABLE when no answer came.
  */
 export interface Client {
