@@ -149,6 +149,7 @@ export class HttpConnection {
       ...(key === undefined ? {} : { key }),
       ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
       rejectUnauthorized: insecureSkipTlsVerify !== true,
+      maxSessionMemory: 64,
       settings: { enablePush: false, initialWindowSize: windowBytes },
     })
     this.#session = session
