@@ -23,6 +23,7 @@ export const errorCodes = {
   RUNTIME_FAILED: { exit: 1, when: 'The container runtime refused a request; its own words are in the message.' },
   CAPTURE_FAILED: { exit: 1, when: 'A capture could not be started or was not proven alive.' },
   PACKET_MALFORMED: { exit: 1, when: 'Bytes could not be decoded as the packet or file they claim to be.' },
+  SETUP_FAILED: { exit: 3, when: 'A step of setting this machine up failed; the message names the step and carries its words.' },
   INTERNAL: { exit: 1, when: 'A defect of podwire itself.' },
 } as const satisfies Record<string, { readonly exit: 1 | 2 | 3; readonly when: string }>
 

@@ -1,0 +1,44 @@
+import type { RunRecord } from '../base/results/run-record.js'
+import type { Client } from '../client/client.js'
+import type { Lab, UpOptions, UpReport } from '../lab/lab.js'
+import type { LabSpec } from '../lab/lab-spec.js'
+import type { Terminal } from './terminal.js'
+
+/** What a run of flows needs. */
+export interface FlowRunOptions {
+  readonly lab: Lab
+  readonly client: Client
+  /** Flow files and folders of them. */
+  readonly files: readonly string[]
+  /** Where the pcapng goes. */
+  readonly outDir: string
+  /** Called as each flow begins. */
+  readonly onFlow?: (name: string) => void
+}
+
+/** The rooms below, as the commands call them; bin/podwire.ts wires them, tests hand over others. */
+export interface Parts {
+  readonly terminal: Terminal
+  /** The checkout: examples/ and flows/ are here. */
+  readonly root: string
+  readonly version: string
+  defaultLab(name: string): LabSpec
+  /** `file` stands in error messages. */
+  parseLab(text: string, file: string): LabSpec
+  /** Makes the images that are missing or out of date; true when it had to. */
+  ensureImages(signal: AbortSignal): Promise<boolean>
+  upLab(spec: LabSpec, options: UpOptions): Promise<UpReport>
+  /** True when there was something to remove. */
+  downLab(name: string, signal: AbortSignal): Promise<boolean>
+  findLab(name: string): Promise<Lab | undefined>
+  /** Files with the server's own words, newest last. */
+  serverLogs(name: string): readonly string[]
+  connect(kubeconfig: string): Client
+  /** Applies every object of the manifests (files or folders), in an order in which they can be. */
+  applyManifests(client: Client, paths: readonly string[], signal: AbortSignal): Promise<void>
+  importImage(lab: Lab, tarFile: string, signal: AbortSignal): Promise<readonly string[]>
+  runFlows(options: FlowRunOptions, signal: AbortSignal): Promise<RunRecord>
+  renderReport(record: RunRecord): string
+  /** The findings of `podwire doctor`, printed; returns the exit status. */
+  doctor(args: readonly string[]): Promise<number>
+}
