@@ -98,6 +98,7 @@ export interface Rtnetlink {
   neighbours(): readonly Neighbour[]
   replaceNeighbour(neighbour: Neighbour): void
   deleteNeighbour(neighbour: Neighbour): void
+  /** Entries that name a remote VTEP; what a bridge or a device knows of its own MACs is left out. */
   fdb(): readonly Neighbour[]
   replaceFdb(entry: Neighbour): void
   deleteFdb(entry: Neighbour): void

@@ -1,0 +1,105 @@
+import { PodwireError } from '../base/errors/podwire-error.js'
+import { decodeAttributes, decodeMessages, encodeRequest, nlm, nlmsg, type Request, readText } from './netlink-messages.js'
+import { errnoName, kernelRefused, retryInterrupted, syscalls } from './syscalls.js'
+
+const AF_NETLINK = 16
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_RCVTIMEO = 20
+const SOL_NETLINK = 270
+const [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK] = [10, 11, 12]
+const MSG_TRUNC = 0x20
+const NLMSGERR_ATTR_MSG = 1
+const headerLength = 16
+
+/** The kernel answers within the call; this bounds the wait should it not. */
+const receiveTimeoutS = 5
+/** The kernel fills dumps up to 32 KiB a message block. */
+const receiveBytes = 1 << 16
+/** A dump that others' changes interrupted is begun anew this often. */
+const dumpAttempts = 10
+
+/** A netlink socket for requests and answers: synchronous, one request under way at a time. */
+export interface NetlinkSocket {
+  /** Sends one request and waits for its ACK; KERNEL_REFUSED with the extended ACK's text. */
+  request(operation: string, request: Request): void
+  /** Asks for all objects of a kind and returns their messages' payloads; consistent even when others change things meanwhile. */
+  dump(operation: string, request: Request): readonly { readonly type: number; readonly data: Buffer }[]
+  close(): void
+}
+
+/** Opens a socket of a netlink protocol (NETLINK_ROUTE is 0) in the network namespace this thread is in. */
+export function openNetlinkSocket(protocol: number): NetlinkSocket {
+  const fd = retryInterrupted('open a netlink socket', () => syscalls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol))
+  const option = (level: number, name: number, value: Buffer): void => {
+    retryInterrupted(`set netlink socket option ${name}`, () => syscalls.setsockopt(fd, level, name, value, value.length))
+  }
+  const on = Buffer.from([1, 0, 0, 0])
+  const timeout = Buffer.alloc(16)
+  timeout.writeBigInt64LE(BigInt(receiveTimeoutS))
+  for (const name of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) option(SOL_NETLINK, name, on)
+  option(SOL_SOCKET, SO_RCVTIMEO, timeout)
+
+  const buffer = Buffer.alloc(receiveBytes)
+  let seq = 0
+
+  function send(operation: string, request: Request): void {
+    const bytes = encodeRequest(request, ++seq)
+    retryInterrupted(operation, () => syscalls.sendto(fd, bytes, bytes.length, 0, null, 0))
+  }
+
+  /** The messages of the next datagram that answer the last request; a copy, since the buffer is used again. */
+  function receive(operation: string) {
+    const length = retryInterrupted(operation, () => syscalls.recv(fd, buffer, buffer.length, MSG_TRUNC))
+    if (length > buffer.length) throw new PodwireError('INTERNAL', `${operation}: the kernel answered with ${length} bytes at once`)
+    return decodeMessages(Buffer.from(buffer.subarray(0, length))).filter(message => message.seq === seq)
+  }
+
+  /** Throws unless the NLMSG_ERROR or NLMSG_DONE says 0. A DONE carries the errno of the dump in the same place. */
+  function check(operation: string, { flags, data, type }: { flags: number; data: Buffer; type: number }): void {
+    const errno = data.length >= 4 ? data.readInt32LE(0) : 0
+    if (errno === 0) return
+    const tlvs = (flags & nlm.ackTlvs) === 0 ? undefined : decodeAttributes(data, type === nlmsg.done ? 4 : 4 + ackedBytes(flags, data))
+    throw kernelRefused(operation, errnoName(-errno), readText(tlvs?.get(NLMSGERR_ATTR_MSG)))
+  }
+
+  /** An ACK repeats the request's header, and the whole request unless capped. */
+  const ackedBytes = (flags: number, data: Buffer): number => ((flags & nlm.capped) === 0 ? (data.readUInt32LE(4) + 3) & ~3 : headerLength)
+
+  function dumpOnce(operation: string, request: Request) {
+    send(operation, { ...request, flags: nlm.dump })
+    const found: { readonly type: number; readonly data: Buffer }[] = []
+    let interrupted = false
+    for (;;) {
+      for (const message of receive(operation)) {
+        if ((message.flags & nlm.dumpInterrupted) !== 0) interrupted = true
+        if (message.type === nlmsg.error || message.type === nlmsg.done) {
+          check(operation, message)
+          return { found, interrupted }
+        }
+        found.push(message)
+      }
+    }
+  }
+
+  return {
+    request(operation, request) {
+      send(operation, { ...request, flags: request.flags | nlm.ack })
+      for (;;) {
+        for (const message of receive(operation)) {
+          if (message.type !== nlmsg.error) continue
+          return check(operation, message)
+        }
+      }
+    },
+    dump(operation, request) {
+      for (let attempt = 1; ; attempt++) {
+        const { found, interrupted } = dumpOnce(operation, request)
+        if (!interrupted) return found
+        if (attempt === dumpAttempts) throw new PodwireError('TIMED_OUT', `${operation}: changed during each of ${dumpAttempts} listings`)
+      }
+    },
+    close: () => void syscalls.close(fd),
+  }
+}
