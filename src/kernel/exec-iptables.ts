@@ -1,0 +1,41 @@
+import { PodwireError } from '../base/errors/podwire-error.js'
+import type { IpFamily } from '../base/net/address.js'
+import type { Host } from './host.js'
+import type { Iptables } from './iptables.js'
+
+const programs = {
+  4: { save: 'iptables-nft-save', restore: 'iptables-nft-restore' },
+  6: { save: 'ip6tables-nft-save', restore: 'ip6tables-nft-restore' },
+} as const
+
+/** Seconds to wait for another program that holds the lock. */
+const lockSeconds = '10'
+
+/** iptables by its own programs (the nf_tables variant), executed by `run`: on a host, or in the namespaces of this process. */
+export function execIptables(run: Host['run'], family: IpFamily = 4): Iptables {
+  const { save, restore } = programs[family]
+  return {
+    async save(table, signal) {
+      const { stdout, stderr, exitCode } = await run([save, '-t', table], { allowFailure: true, signal })
+      if (exitCode !== 0) throw new PodwireError('KERNEL_REFUSED', `${save} could not read table ${table}: ${stderr.trim()}`)
+      return stdout
+    },
+
+    async restore(text, signal) {
+      const argv = [restore, '--wait', lockSeconds, '--noflush']
+      const { stderr, exitCode } = await run(argv, { input: text, allowFailure: true, signal })
+      if (exitCode !== 0) throw refusal(restore, stderr, text)
+    },
+  }
+}
+
+/** The program names a line of its input by number only; the error shows the line. */
+function refusal(program: string, stderr: string, text: string): PodwireError {
+  const lineNumber = Number(/\bline:? (\d+)/.exec(stderr)?.[1])
+  const line = text.split('\n')[lineNumber - 1]
+  const words = stderr.replace(/^Try .*$/m, '').trim()
+  return new PodwireError(
+    'KERNEL_REFUSED',
+    `${program} refused the rules: ${words}${line === undefined ? '' : `\n  line ${lineNumber}: ${line}`}`,
+  )
+}
