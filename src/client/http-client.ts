@@ -71,7 +71,9 @@ export function createClient(config: ClientConfig): Client {
 
     async list<T extends ApiObject>(resource: ApiResource<T>, options: ListOptions = {}, signal?: AbortSignal): Promise<ObjectList<T>> {
       const list = JSON.parse(await send('GET', collectionPath(resource, options), signal)) as Partial<ObjectList<T>>
-      return { metadata: list.metadata ?? {}, items: list.items ?? [] }
+      // Items of a list come without what the list says once; readers should not have to know where an object came from.
+      const items = (list.items ?? []).map(item => complete(resource, item))
+      return { metadata: list.metadata ?? {}, items }
     },
 
     async *watch<T extends ApiObject>(

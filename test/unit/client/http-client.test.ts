@@ -45,14 +45,19 @@ t.test('requests go to the paths, with the queries and content types of the API'
       body === '' ? '' : JSON.parse(body),
     ])
     response.end(
-      request.method === 'GET' && !request.url.includes('/one') ? '{"metadata":{"resourceVersion":"7"},"items":null}' : '{"kind":"Answer"}',
+      request.method === 'GET' && !request.url.includes('/one')
+        ? '{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"one"}}]}'
+        : '{"kind":"Answer"}',
     )
   })
   const client = createClient({ server: url, token: 'secret', namespace: 'mine' })
   t.teardown(() => client.close())
   const at = { namespace: 'shop', name: 'one' }
   t.same(await client.get(pods, at), { kind: 'Answer' })
-  t.same(await client.list(pods, { labelSelector: 'app in (a,b)', limit: 2 }), { metadata: { resourceVersion: '7' }, items: [] })
+  t.same(await client.list(pods, { labelSelector: 'app in (a,b)', limit: 2 }), {
+    metadata: { resourceVersion: '7' },
+    items: [{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'one' } }],
+  })
   await client.create(configmaps, { metadata: { name: 'c' } })
   await client.update(nodes, { metadata: { name: 'n' } })
   await client.updateStatus(pods, { metadata: at })
