@@ -1,0 +1,229 @@
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import type { Logger } from 'pino'
+
+import { resourceTable } from '../../api/resource-table.js'
+import type { ResourceType } from '../../api/resource-type.js'
+import { apiFacts } from '../../api/schema.js'
+import { origin, statusOf, unauthorized, unknownPath } from '../../api/status.js'
+import { PodwireError } from '../../base/errors/podwire-error.js'
+import type { Store } from '../store/store.js'
+import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer } from './answers.js'
+import { type ApiServerRequest, type Authenticator, certificateAuthenticator, type User } from './authentication.js'
+import { ensureFirstObjects } from './bootstrap.js'
+import { discoveryAnswer } from './discovery.js'
+import { startObjectCache } from './object-cache.js'
+import { objectStoreKey } from './object-codec.js'
+import { createObjectWriter } from './object-writer.js'
+import { createOpenApiAnswers } from './openapi-answers.js'
+import { parseTarget } from './request-target.js'
+import { createResourceHandler } from './resource-handler.js'
+import { serviceAccountTokens } from './service-account-tokens.js'
+import { openServiceAllocation } from './service-allocation.js'
+
+/** Upstream forgets what is older than two of these (kube-apiserver --etcd-compaction-interval). */
+const compactEveryMs = 5 * 60_000
+
+export interface ApiServerOptions {
+  readonly store: Store
+  /** Sockets that are open already, or addresses to listen on; port 0 takes a free one. */
+  readonly listen: readonly ({ readonly fd: number } | { readonly address: string; readonly port: number })[]
+  /** Where nodes reach this server. */
+  readonly advertise: { readonly address: string; readonly port: number }
+  /** PEM text. Clients are known by certificates that `ca` has signed. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** `key` is PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens. */
+  readonly serviceAccount: { readonly issuer: string; readonly key: string }
+  readonly serviceCidr: string
+  readonly nodePortRange: { readonly from: number; readonly to: number }
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
+}
+
+export interface ApiServer {
+  /** Where it listens, in the order of `listen`. */
+  readonly addresses: readonly AddressInfo[]
+  /** Ends watches, waits for requests under way, closes the sockets. The store stays open. */
+  close(): Promise<void>
+}
+
+/** Serves the Kubernetes API over `options.store`. Resolves when it is ready for requests. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { store, advertise, log } = options
+  const stop = new AbortController()
+  const cache = await startObjectCache(store, resourceTable, stop.signal)
+  const allocation = await openServiceAllocation(store, options)
+  const rowOf = ({ resource }: { readonly resource: string }): ResourceType => {
+    const row = resourceTable.find(other => other.resource === resource)
+    if (!row) throw new PodwireError('INTERNAL', `${resource} is not in the resource table`)
+    return row
+  }
+  const writer = createObjectWriter({ store, cache, namespaces: rowOf({ resource: 'namespaces' }), allocation })
+  const tokens = serviceAccountTokens({
+    ...options.serviceAccount,
+    find: (resource, at) => {
+      const row = rowOf(resource)
+      return cache.collection(row).get(objectStoreKey(row, at))?.object
+    },
+  })
+  await ensureFirstObjects(writer, rowOf, options)
+
+  const handleResource = createResourceHandler({ store, cache, writer, tokens })
+  const openApiAnswer = createOpenApiAnswers(resourceTable)
+  const authenticators = [certificateAuthenticator(), tokens.authenticate]
+  const address = `${advertise.address}:${advertise.port}`
+
+  async function answer(request: ApiServerRequest, response: ApiServerResponse): Promise<Answer | undefined> {
+    const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
+    await authenticate(request, authenticators)
+    const target = parseTarget(path, resourceTable)
+    if (target) return handleResource({ request, response, target, query, signal: stop.signal })
+    const found =
+      discoveryAnswer(request, path, { table: resourceTable, address }) ?? openApiAnswer(request, path) ?? otherAnswer(path, query)
+    if (!found) throw unknownPath()
+    return found
+  }
+
+  const handle = (request: ApiServerRequest, response: ApiServerResponse): void => {
+    answer(request, response)
+      .then(found => {
+        if (found) send(response, found)
+      })
+      .catch((error: unknown) => {
+        const status = statusOf(error)
+        if ((status.code ?? 500) >= 500) log.error({ err: originOf(error), method: request.method, url: request.url }, 'request failed')
+        send(response, statusAnswer(status))
+      })
+      .catch((error: unknown) => {
+        // The connection is gone, and with it whoever could be told.
+        log.debug({ err: error, url: request.url }, 'answer not sent')
+      })
+  }
+
+  const servers: Listening[] = []
+  for (const place of options.listen) servers.push(await listen(place, options.tls, handle))
+  const compaction = startCompaction(store, log)
+
+  return {
+    addresses: servers.map(({ server }) => server.address() as AddressInfo),
+    async close() {
+      clearInterval(compaction)
+      stop.abort()
+      await Promise.all(servers.map(server => server.close()))
+      await cache.ended
+    },
+  }
+}
+
+async function authenticate(request: ApiServerRequest, authenticators: readonly Authenticator[]): Promise<User> {
+  for (const authenticator of authenticators) {
+    const user = await authenticator(request)
+    if (user) return user
+  }
+  throw unauthorized()
+}
+
+const version = {
+  major: apiFacts.kubernetes.split('.')[0]?.replace('v', ''),
+  minor: apiFacts.kubernetes.split('.')[1],
+  gitVersion: `${apiFacts.kubernetes}+podwire`,
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '1970-01-01T00:00:00Z',
+  goVersion: '',
+  compiler: '',
+  platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+}
+const healthPaths = new Set(['/healthz', '/livez', '/readyz'])
+
+function otherAnswer(path: string, query: URLSearchParams): Answer | undefined {
+  if (path === '/version' || path === '/version/') return jsonAnswer(version)
+  const health = path.replace(/\/$/, '')
+  if (!healthPaths.has(health)) return undefined
+  return textAnswer(query.has('verbose') ? `[+]ping ok\n[+]store ok\n${health.slice(1)} check passed\n` : 'ok')
+}
+
+/** The error behind a refusal, for the log. */
+function originOf(error: unknown): unknown {
+  const cause = error instanceof PodwireError ? error.cause : undefined
+  return typeof cause === 'object' && cause !== null && origin in cause ? cause[origin as keyof typeof cause] : error
+}
+
+interface Listening {
+  readonly server: Http2SecureServer
+  close(): Promise<void>
+}
+
+async function listen(
+  place: ApiServerOptions['listen'][number],
+  tls: ApiServerOptions['tls'],
+  handle: (request: Http2ServerRequest, response: Http2ServerResponse) => void,
+): Promise<Listening> {
+  const server = createSecureServer(
+    {
+      ...tls,
+      allowHTTP1: true,
+      requestCert: true,
+      // A client without a certificate of ours gets a Status, not a broken handshake.
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
+    },
+    handle,
+  )
+  const sessions = new Set<ServerHttp2Session>()
+  const sockets = new Set<{ destroy(): void }>()
+  server.on('session', session => {
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+  })
+  server.on('secureConnection', socket => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen('fd' in place ? { fd: place.fd } : { host: place.address, port: place.port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  }).catch((error: unknown) => {
+    const at = 'fd' in place ? `descriptor ${place.fd}` : `${place.address}:${place.port}`
+    const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    throw new PodwireError(
+      inUse ? 'PORT_IN_USE' : 'KERNEL_REFUSED',
+      `cannot listen on ${at}: ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    )
+  })
+  return {
+    server,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        for (const session of sessions) session.close()
+        // Idle HTTP/1 connections, and clients that do not go when asked.
+        setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, 200).unref()
+      }),
+  }
+}
+
+/** Forgets at each turn what was current at the one before: nobody may need to look back further. */
+function startCompaction(store: Store, log: ApiServerOptions['log']): NodeJS.Timeout {
+  let next = store.revision
+  const timer = setInterval(() => {
+    const target = next
+    next = store.revision
+    store.compact(target).catch((error: unknown) => {
+      log.warn({ err: error, revision: target }, 'compaction failed')
+    })
+  }, compactEveryMs)
+  return timer.unref()
+}

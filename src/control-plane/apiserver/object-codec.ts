@@ -1,0 +1,50 @@
+import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
+import type { ObjectMeta } from '../../api/generated/types.js'
+import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import type { StoredEntry } from '../store/store.js'
+
+/** Below this prefix of the store lie the objects, and nothing else. */
+export const objectsPrefix = '/registry/'
+
+/** The prefix of all keys of a resource, or of those in one namespace. */
+export const collectionPrefix = ({ group, resource }: ResourceType, namespace?: string): string =>
+  `${objectsPrefix}${group || 'core'}/${resource}/${namespace === undefined ? '' : `${namespace}/`}`
+
+export const objectStoreKey = (resource: ResourceType, { namespace, name }: ObjectKey): string =>
+  `${collectionPrefix(resource, resource.namespaced ? (namespace ?? '') : undefined)}${name}`
+
+/** An object as it was at one revision, with the bytes to serve. */
+export interface StoredObject {
+  /** Its key in the store. */
+  readonly key: string
+  readonly revision: number
+  readonly object: KubeObject & { readonly metadata: ObjectMeta }
+  /** The object as JSON, with its resourceVersion. */
+  readonly bytes: Buffer
+}
+
+const metadataStart = '"metadata":{'
+
+/**
+ * The bytes that the store keeps: JSON with kind, apiVersion and metadata first and without resourceVersion, which is not known
+ * before the commit. `decodeStored` puts it in without parsing, so an object is serialised once in its life.
+ */
+export function encodeStored(resource: ResourceType, object: KubeObject): Buffer {
+  const { kind: _, apiVersion: __, metadata = {}, ...rest } = object
+  const { resourceVersion: ___, ...meta } = metadata
+  return Buffer.from(JSON.stringify({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: meta, ...rest }))
+}
+
+export const decodeStored = ({ key, value, modRevision }: StoredEntry): StoredObject => atRevision(key, Buffer.from(value), modRevision)
+
+/** The last state of a deleted object, as of the revision that deleted it. */
+export const withRevision = (stored: StoredObject, revision: number): StoredObject => {
+  const object = { ...stored.object, metadata: { ...stored.object.metadata, resourceVersion: String(revision) } }
+  return { ...stored, revision, object, bytes: Buffer.from(JSON.stringify(object)) }
+}
+
+function atRevision(key: string, value: Buffer, revision: number): StoredObject {
+  const at = value.indexOf(metadataStart) + metadataStart.length
+  const bytes = Buffer.concat([value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(at)])
+  return { key, revision, bytes, object: JSON.parse(bytes.toString()) }
+}

@@ -1,0 +1,116 @@
+import { apiVersionOf } from '../../api/api-resource.js'
+import { decodeObject } from '../../api/decode-object.js'
+import { invalid } from '../../api/field-problem.js'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../api/json.js'
+import { applyJsonPatch } from '../../api/json-patch.js'
+import { applyMergePatch } from '../../api/merge-patch.js'
+import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import { badRequest, invalidObject, unsupportedMediaType } from '../../api/status.js'
+import { applyStrategicMergePatch } from '../../api/strategic-merge-patch.js'
+import type { WritableObject } from './object-writer.js'
+import type { Body } from './request-body.js'
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+
+/** What a body must be. */
+export interface Expected {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly typePath: string
+}
+
+export const expectedOf = (resource: ResourceType): Expected => ({
+  apiVersion: apiVersionOf(resource),
+  kind: resource.kind,
+  typePath: resource.typePath,
+})
+
+export function fieldValidation(query: URLSearchParams): FieldValidation {
+  const text = query.get('fieldValidation') || 'Warn'
+  if (text === 'Ignore' || text === 'Warn' || text === 'Strict') return text
+  throw badRequest(`fieldValidation: Unsupported value: ${JSON.stringify(text)}: supported values: "Ignore", "Strict", "Warn"`)
+}
+
+/** Reads a body as the kind it must be. Throws 400 for another kind, a value of a wrong type, and what Strict forbids. */
+export function objectOfBody(
+  { value, duplicateFields }: Body,
+  expected: Expected,
+  validation: FieldValidation,
+): { readonly object: JsonObject; readonly warnings: readonly string[] } {
+  if (!isJsonObject(value)) throw badRequest('the body of the request must be an object')
+  refuseOtherKind(value, expected)
+  const { object, unknownFields, problem } = decodeObject(value, expected.typePath)
+  const subject = `${expected.kind} in version ${JSON.stringify(expected.apiVersion.split('/').at(-1))} cannot be handled as a ${expected.kind}`
+  if (problem !== undefined) throw badRequest(`${subject}: ${problem}`)
+  const complaints = complaintsOf(unknownFields, duplicateFields)
+  if (validation === 'Strict' && complaints.length > 0) throw badRequest(`${subject}: strict decoding error: ${complaints.join(', ')}`)
+  return { object, warnings: validation === 'Ignore' ? [] : complaints }
+}
+
+const complaintsOf = (unknownFields: readonly string[], duplicateFields: readonly string[]): string[] => [
+  ...duplicateFields.map(field => `duplicate field ${JSON.stringify(field)}`),
+  ...unknownFields.map(field => `unknown field ${JSON.stringify(field)}`),
+]
+
+function refuseOtherKind({ apiVersion, kind }: JsonObject, expected: Expected): void {
+  if (kind !== undefined && kind !== '' && kind !== expected.kind) {
+    throw badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): it is of kind ${JSON.stringify(kind)}`)
+  }
+  if (apiVersion !== undefined && apiVersion !== '' && apiVersion !== expected.apiVersion) {
+    throw badRequest(`the API version in the data (${apiVersion}) does not match the expected API version (${expected.apiVersion})`)
+  }
+}
+
+/** Media types of patches. */
+export const patchTypes = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json']
+
+/** Applies a patch of any kind to an object as it is served. Throws 415 for server-side apply, which this server has not. */
+export function patched(document: JsonObject, patch: JsonValue, mediaType: string, typePath: string): JsonObject {
+  const result = applyPatch(document, patch, mediaType, typePath)
+  if (!isJsonObject(result)) throw badRequest('the patch makes something that is no object')
+  return result
+}
+
+function applyPatch(document: JsonObject, patch: JsonValue, mediaType: string, typePath: string): JsonValue {
+  switch (mediaType) {
+    case 'application/json-patch+json':
+      return applyJsonPatch(document, patch)
+    case 'application/merge-patch+json':
+      return applyMergePatch(document, objectPatch(patch))
+    case 'application/strategic-merge-patch+json':
+      return applyStrategicMergePatch(document, objectPatch(patch), typePath)
+    default:
+      throw unsupportedMediaType(patchTypes)
+  }
+}
+
+function objectPatch(patch: JsonValue): JsonObject {
+  if (isJsonObject(patch)) return patch
+  throw badRequest('the patch must be an object')
+}
+
+/** Reads what a patch has made; unknown fields can only come from the patch. */
+export function objectOfPatch(
+  result: JsonObject,
+  patch: Body,
+  expected: Expected,
+  validation: FieldValidation,
+): { readonly object: JsonObject; readonly warnings: readonly string[] } {
+  const { object, unknownFields, problem } = decodeObject(result, expected.typePath)
+  const problems = complaintsOf(unknownFields, patch.duplicateFields)
+  const strict = validation === 'Strict' && problems.length > 0
+  if (problem !== undefined || strict) {
+    const detail = problem ?? `strict decoding error: ${problems.join(', ')}`
+    throw invalidObject({ group: '', resource: '', kind: expected.kind }, nameIn(object), [invalid('patch', patch.value, detail)])
+  }
+  return { object, warnings: validation === 'Ignore' ? [] : problems }
+}
+
+const nameIn = ({ metadata }: JsonObject): string => (isJsonObject(metadata) && typeof metadata.name === 'string' ? metadata.name : '')
+
+/** An object as handlers write it: with metadata. */
+export const writable = (object: JsonObject): WritableObject =>
+  ({ ...object, metadata: isJsonObject(object.metadata) ? { ...object.metadata } : {} }) as unknown as WritableObject
+
+/** An object as JSON, to be patched. */
+export const asJson = (object: KubeObject): JsonObject => structuredClone(object) as unknown as JsonObject

@@ -1,0 +1,324 @@
+import type { ObjectKey } from '../../api/api-resource.js'
+import { decodeObject } from '../../api/decode-object.js'
+import type { AuthenticationTokenRequest, Binding, DeleteOptions, ServiceAccount } from '../../api/generated/types.js'
+import { isJsonObject, type JsonObject } from '../../api/json.js'
+import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import { badRequest, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
+import type { Store } from '../store/store.js'
+import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
+import type { ApiServerRequest } from './authentication.js'
+import { listAnswer, listObjects } from './list-objects.js'
+import { answerForm } from './negotiation.js'
+import type { ObjectCache } from './object-cache.js'
+import { objectStoreKey, type StoredObject } from './object-codec.js'
+import type { ObjectWriter, WritableObject } from './object-writer.js'
+import { boundPod } from './pod-binding.js'
+import { type Body, mediaTypeOf, parseBody, readBody } from './request-body.js'
+import { asJson, type Expected, expectedOf, fieldValidation, objectOfBody, objectOfPatch, patched, writable } from './request-object.js'
+import { booleanParameter, isDryRun, numberParameter, type RequestTarget } from './request-target.js'
+import { scaleOf, withScale } from './scale.js'
+import type { ServiceAccountTokens } from './service-account-tokens.js'
+import { type IncludeObject, partialMetadata, table } from './tables.js'
+import { watchObjects } from './watch-objects.js'
+
+const metaTypes = 'io.k8s.apimachinery.pkg.apis.meta.v1'
+const scaleBody: Expected = { apiVersion: 'autoscaling/v1', kind: 'Scale', typePath: 'io.k8s.api.autoscaling.v1.Scale' }
+const bindingBody: Expected = { apiVersion: 'v1', kind: 'Binding', typePath: 'io.k8s.api.core.v1.Binding' }
+const tokenBody: Expected = {
+  apiVersion: 'authentication.k8s.io/v1',
+  kind: 'TokenRequest',
+  typePath: 'io.k8s.api.authentication.v1.TokenRequest',
+}
+/** Upstream answers a deletion of these with the object, of others with a Status. */
+const returnsDeleted = new Set(['pods', 'services', 'serviceaccounts'])
+
+interface Parts {
+  readonly store: Store
+  readonly cache: ObjectCache
+  readonly writer: ObjectWriter
+  readonly tokens: ServiceAccountTokens
+}
+
+interface Exchange {
+  readonly request: ApiServerRequest
+  readonly response: ApiServerResponse
+  readonly target: RequestTarget
+  readonly query: URLSearchParams
+  readonly signal: AbortSignal
+}
+
+/** Answers one request for a resource; undefined when a watch has answered by itself. */
+export type ResourceHandler = (exchange: Exchange) => Promise<Answer | undefined>
+
+/** The verbs of the API over a store; all resources pass through here. */
+export function createResourceHandler({ store, cache, writer, tokens }: Parts): ResourceHandler {
+  async function find(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
+    await cache.reached(store.revision)
+    const found = cache.collection(resource).get(objectStoreKey(resource, at))
+    if (!found) throw notFound(resource, at.name)
+    return found
+  }
+
+  const bodyOf = async (request: ApiServerRequest): Promise<Body> => parseBody(await readBody(request), mediaTypeOf(request))
+
+  async function collection(exchange: Exchange): Promise<Answer | undefined> {
+    const { request, response, target, query, signal } = exchange
+    const { resource, namespace } = target
+    switch (request.method) {
+      case 'GET':
+      case 'HEAD': {
+        const { form, yaml } = answerForm(request)
+        const include = includeObject(query)
+        if (booleanParameter(query, 'watch')) {
+          await watchObjects({ store, cache }, { resource, namespace, query, form, include }, response, signal)
+          return undefined
+        }
+        const answer = listAnswer(resource, await listObjects({ store, cache }, { resource, namespace, query }), { form, include })
+        return yaml ? asYaml(answer) : answer
+      }
+      case 'POST': {
+        if (resource.namespaced && namespace === undefined) throw methodNotSupported(resource, 'create')
+        const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
+        const draft = inNamespace(writable(object), target)
+        const stored = await writer.create(resource, draft, { dryRun: isDryRun(query.getAll('dryRun')) })
+        return objectAnswer(exchange, stored, { status: 201, warnings })
+      }
+      case 'DELETE': {
+        const options = await deleteOptions(request, query)
+        const page = await listObjects({ store, cache }, { resource, namespace, query })
+        for (const { object } of page.objects) {
+          const at = { namespace: object.metadata.namespace, name: object.metadata.name ?? '' }
+          await writer.delete({ resource, at, options, dryRun: isDryRun(options.dryRun ?? []) }).catch(ignoreNotFound)
+        }
+        return listAnswer(resource, page, { form: 'object', include: 'Metadata' })
+      }
+      default:
+        throw methodNotSupported(resource, verbOf(request.method))
+    }
+  }
+
+  async function object(exchange: Exchange, at: ObjectKey): Promise<Answer | undefined> {
+    const { request, response, target, query, signal } = exchange
+    const { resource, namespace } = target
+    switch (request.method) {
+      case 'GET':
+      case 'HEAD':
+        if (booleanParameter(query, 'watch')) {
+          const { form } = answerForm(request)
+          const named = new URLSearchParams(query)
+          named.set('fieldSelector', `metadata.name=${at.name}`)
+          await watchObjects({ store, cache }, { resource, namespace, query: named, form, include: includeObject(query) }, response, signal)
+          return undefined
+        }
+        return objectAnswer(exchange, await find(resource, at))
+      case 'PUT':
+      case 'PATCH':
+        return write(exchange, at, {
+          expected: expectedOf(resource),
+          read: asJson,
+          merge: (_, wanted) => named(inNamespace(writable(wanted), target), at.name),
+        })
+      case 'DELETE': {
+        const options = await deleteOptions(request, query)
+        const { stored, removed } = await writer.delete({ resource, at, options, dryRun: isDryRun(options.dryRun ?? []) })
+        if (!removed || returnsDeleted.has(resource.resource)) return objectAnswer(exchange, stored)
+        const { group } = resource
+        const details = { name: at.name, ...(group !== '' && { group }), kind: resource.resource, uid: stored.object.metadata.uid }
+        return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details })
+      }
+      default:
+        throw methodNotSupported(resource, verbOf(request.method))
+    }
+  }
+
+  interface WriteForm {
+    readonly expected: Expected
+    /** The object as the request sees it, to be patched. */
+    read(current: KubeObject): JsonObject
+    /** The object with what the request wants of it. */
+    merge(current: KubeObject, wanted: JsonObject): WritableObject
+  }
+
+  /** PUT and PATCH of an object or of a view of it. */
+  async function write(exchange: Exchange, at: ObjectKey, { expected, read, merge }: WriteForm): Promise<Answer> {
+    const { request, target, query } = exchange
+    const { resource, subresource } = target
+    const validation = fieldValidation(query)
+    const mediaType = mediaTypeOf(request)
+    const isPatch = request.method === 'PATCH'
+    if (isPatch) patched({}, mediaType === 'application/json-patch+json' ? [] : {}, mediaType, expected.typePath) // 415 before the body is read.
+    const body = await bodyOf(request)
+    let warnings: readonly string[] = []
+    const put = isPatch ? undefined : objectOfBody(body, expected, validation)
+    if (put) warnings = put.warnings
+    const stored = await writer.update({
+      resource,
+      at,
+      subresource,
+      dryRun: isDryRun(query.getAll('dryRun')),
+      change: current => {
+        if (put) return merge(current, put.object)
+        const before = read(current)
+        const result = objectOfPatch(patched(before, body.value, mediaType, expected.typePath), body, expected, validation)
+        warnings = result.warnings
+        const after = merge(current, result.object)
+        // A patch that does not speak of the version applies to whatever is there.
+        if (!patchNamesVersion(body)) delete after.metadata.resourceVersion
+        return after
+      },
+    })
+    return expected === scaleBody
+      ? { ...jsonAnswer(scaleOf(stored.object)), headers: warningHeader(warnings) }
+      : objectAnswer(exchange, stored, { warnings })
+  }
+
+  async function sub(exchange: Exchange, at: ObjectKey): Promise<Answer | undefined> {
+    const { request, target, query } = exchange
+    const { resource, subresource } = target
+    const facts = resource.subresources.find(({ name }) => name === subresource)
+    if (!facts) throw unknownPath()
+    if (!facts.verbs.includes(verbOf(request.method))) throw methodNotSupported(resource, verbOf(request.method))
+    switch (subresource) {
+      case 'status':
+        return object(exchange, at)
+      case 'scale':
+        if (request.method === 'GET') return jsonAnswer(scaleOf((await find(resource, at)).object))
+        return write(exchange, at, {
+          expected: scaleBody,
+          read: current => asJson(scaleOf(current)),
+          merge: (current, wanted) => withScale(resource, current, wanted),
+        })
+      case 'finalize': {
+        const { object: wanted } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
+        const { spec, metadata } = writable(wanted)
+        const stored = await writer.update({
+          resource,
+          at,
+          subresource,
+          dryRun: isDryRun(query.getAll('dryRun')),
+          change: current => {
+            const after = structuredClone(current) as WritableObject
+            after.spec = spec ?? {}
+            if (metadata.resourceVersion) after.metadata.resourceVersion = metadata.resourceVersion
+            else delete after.metadata.resourceVersion
+            return after
+          },
+        })
+        return objectAnswer(exchange, stored)
+      }
+      case 'binding': {
+        const { object: binding } = objectOfBody(await bodyOf(request), bindingBody, fieldValidation(query))
+        const change = (current: KubeObject): WritableObject => boundPod(resource, current, binding as unknown as Binding)
+        await writer.update({ resource, at, subresource, dryRun: isDryRun(query.getAll('dryRun')), change })
+        return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
+      }
+      case 'token': {
+        const { object: wanted } = objectOfBody(await bodyOf(request), tokenBody, fieldValidation(query))
+        const account = (await find(resource, at)).object as ServiceAccount
+        const status = await tokens.issue(account, wanted as unknown as AuthenticationTokenRequest)
+        return jsonAnswer({ ...wanted, kind: tokenBody.kind, apiVersion: tokenBody.apiVersion, status }, 201)
+      }
+      default:
+        throw unknownPath()
+    }
+  }
+
+  return exchange => {
+    const { name, namespace, subresource, resource } = exchange.target
+    if (name === undefined) return collection(exchange)
+    const at: ObjectKey = resource.namespaced ? { namespace, name } : { name }
+    return subresource === undefined ? object(exchange, at) : sub(exchange, at)
+  }
+}
+
+const verbs: Readonly<Record<string, string>> = { GET: 'get', HEAD: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }
+const verbOf = (method = ''): string => verbs[method] ?? method.toLowerCase()
+
+function includeObject(query: URLSearchParams): IncludeObject {
+  const text = query.get('includeObject') || 'Metadata'
+  if (text === 'None' || text === 'Metadata' || text === 'Object') return text
+  throw badRequest(`unrecognized includeObject value: ${JSON.stringify(text)}`)
+}
+
+interface AnswerOptions {
+  readonly status?: number
+  readonly warnings?: readonly string[]
+}
+
+/** One object in the form its reader asked for. */
+function objectAnswer(
+  { request, target, query }: Exchange,
+  { object, bytes }: StoredObject,
+  { status = 200, warnings = [] }: AnswerOptions = {},
+): Answer {
+  const { form, yaml } = answerForm(request)
+  const { resourceVersion = '' } = object.metadata
+  const answer =
+    form === 'table'
+      ? jsonAnswer(table(target.resource, [object], { metadata: { resourceVersion }, include: includeObject(query) }), status)
+      : form === 'metadata'
+        ? jsonAnswer(partialMetadata(object), status)
+        : bytesAnswer(bytes, status)
+  return { ...(yaml ? asYaml(answer) : answer), headers: warningHeader(warnings) }
+}
+
+/** The object in the namespace of the path. Throws 400 when it names another. */
+function inNamespace(object: WritableObject, { resource, namespace }: RequestTarget): WritableObject {
+  const { metadata } = object
+  if (!resource.namespaced || namespace === undefined) return object
+  if (metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+  metadata.namespace = namespace
+  return object
+}
+
+function named(object: WritableObject, name: string): WritableObject {
+  const { metadata } = object
+  if (metadata.name && metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
+  }
+  metadata.name = name
+  return object
+}
+
+/** True when a patch carries a resourceVersion, which then must be the current one. */
+function patchNamesVersion({ value }: Body): boolean {
+  if (Array.isArray(value)) return value.some(operation => isJsonObject(operation) && operation.path === '/metadata/resourceVersion')
+  return isJsonObject(value) && isJsonObject(value.metadata) && Boolean(value.metadata.resourceVersion)
+}
+
+/** What a DELETE asks for, in its body or in its query; the body wins. */
+async function deleteOptions(request: ApiServerRequest, query: URLSearchParams): Promise<DeleteOptions> {
+  const bytes = await readBody(request)
+  const fromQuery: Record<string, unknown> = {}
+  const grace = numberParameter(query, 'gracePeriodSeconds')
+  if (grace !== undefined) fromQuery.gracePeriodSeconds = grace
+  if (query.has('propagationPolicy')) fromQuery.propagationPolicy = query.get('propagationPolicy')
+  if (query.has('orphanDependents')) fromQuery.orphanDependents = booleanParameter(query, 'orphanDependents')
+  if (query.has('dryRun')) fromQuery.dryRun = query.getAll('dryRun')
+  if (bytes.length === 0) return checkedOptions(fromQuery)
+  const { value } = parseBody(bytes, mediaTypeOf(request))
+  if (!isJsonObject(value)) throw badRequest('the body of a DELETE must be DeleteOptions')
+  const { object, problem } = decodeObject(value, `${metaTypes}.DeleteOptions`)
+  if (problem !== undefined) throw badRequest(`DeleteOptions cannot be handled: ${problem}`)
+  return checkedOptions({ ...fromQuery, ...object })
+}
+
+function checkedOptions(options: DeleteOptions): DeleteOptions {
+  const { propagationPolicy: policy, gracePeriodSeconds: grace } = options
+  if (policy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
+    throw badRequest(
+      `propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Background", "Foreground", "Orphan"`,
+    )
+  }
+  if (policy !== undefined && options.orphanDependents !== undefined) {
+    throw badRequest('propagationPolicy: Invalid value: orphanDependents and deletionPropagation cannot be both set')
+  }
+  if (grace !== undefined && grace < 0) throw badRequest('gracePeriodSeconds: Invalid value: must be greater than or equal to 0')
+  return options
+}
+
+function ignoreNotFound(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'NOT_FOUND')) throw error
+}
