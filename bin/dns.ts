@@ -1,0 +1,56 @@
+/** The cluster's name server, as it runs in its Pod: dns.js --zone cluster.local [--address 0.0.0.0] [--port 53]. */
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+
+import { endpointslices, services } from '../src/api/generated/resources.js'
+import { createClient } from '../src/client/http-client.js'
+import { createInformer } from '../src/client/http-informer.js'
+import { inClusterConfig } from '../src/client/kubeconfig.js'
+import { errorsPlugin } from '../src/dns/errors-plugin.js'
+import { kubernetesPlugin } from '../src/dns/kubernetes-plugin.js'
+import { chain, refuse } from '../src/dns/resolve.js'
+import { serveDns } from '../src/dns/serve-dns.js'
+import { serveHealth } from '../src/dns/serve-health.js'
+import { indexZone } from '../src/dns/zone-index.js'
+
+const { values: options } = parseArgs({
+  options: {
+    zone: { type: 'string', default: 'cluster.local' },
+    address: { type: 'string', default: '0.0.0.0' },
+    port: { type: 'string', default: '53' },
+    'ready-port': { type: 'string', default: '8181' },
+    'health-port': { type: 'string', default: '8080' },
+    ttl: { type: 'string', default: '5' },
+  },
+})
+
+const log = pino({ name: 'dns' })
+const stop = new AbortController()
+const onError = (error: unknown): void => log.error(error)
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
+
+const client = createClient(inClusterConfig())
+const serviceInformer = createInformer(client, services, { onError })
+const sliceInformer = createInformer(client, endpointslices, { onError })
+const isReady = (): boolean => serviceInformer.isSynced && sliceInformer.isSynced
+
+const resolve = chain(
+  [
+    errorsPlugin(onError),
+    kubernetesPlugin({
+      zone: options.zone.toLowerCase(),
+      index: indexZone(serviceInformer, sliceInformer),
+      isReady,
+      ttlSeconds: Number(options.ttl),
+    }),
+  ],
+  refuse,
+)
+
+const running = [serviceInformer.run(stop.signal), sliceInformer.run(stop.signal)]
+await serveHealth({ port: Number(options['health-port']), path: '/health', isGood: () => true }, stop.signal)
+await serveHealth({ port: Number(options['ready-port']), path: '/ready', isGood: isReady }, stop.signal)
+const port = await serveDns({ address: options.address, port: Number(options.port), resolve, onError }, stop.signal)
+log.info({ zone: options.zone, port }, 'serving')
+await Promise.all(running)
+client.close()

@@ -1,0 +1,13 @@
+import { emptyReply, type Plugin } from './resolve.js'
+
+/** Turns an error of the handlers behind it into SERVFAIL and tells `onError`. */
+export function errorsPlugin(onError: (error: unknown) => void): Plugin {
+  return next => async query => {
+    try {
+      return await next(query)
+    } catch (error) {
+      onError(error)
+      return emptyReply('SERVFAIL')
+    }
+  }
+}
