@@ -1,0 +1,38 @@
+import type { Service } from '../../api/generated/types.js'
+import type { Clock } from '../../base/time/clock.js'
+import type { Client } from '../../client/client.js'
+import type { BackOff } from './back-off.js'
+import type { EventRecorder } from './event-recorder.js'
+import type { KubeletConfig } from './kubelet-config.js'
+import type { KubeletLog } from './kubelet-log.js'
+import type { MachineFacts } from './machine-facts.js'
+import type { PodCgroups } from './pod-cgroups.js'
+import type { DnsSettings, PodRuntime } from './pod-runtime.js'
+import type { PodStatusWriter } from './pod-status-writer.js'
+import type { Prober } from './prober.js'
+import type { ReferencedObjects } from './referenced-objects.js'
+import type { ServiceAccountTokens } from './service-account-tokens.js'
+import type { PodVolumes } from './volumes.js'
+
+/** What the workers of all Pods of a node share. */
+export interface PodParts {
+  readonly config: KubeletConfig
+  readonly client: Client
+  readonly clock: Clock
+  readonly log: KubeletLog
+  readonly runtime: PodRuntime
+  readonly machine: MachineFacts
+  readonly prober: Prober
+  readonly volumes: PodVolumes
+  readonly cgroups: PodCgroups
+  readonly statuses: PodStatusWriter
+  readonly record: EventRecorder
+  readonly objects: ReferencedObjects
+  readonly tokens: ServiceAccountTokens
+  /** All Services of the cluster. */
+  readonly services: () => readonly Service[]
+  /** The node's own resolv.conf, for Pods that inherit it. */
+  readonly nodeDns: () => Promise<DnsSettings>
+  /** By `<Pod UID>/<container>`. */
+  readonly crashes: BackOff
+}
