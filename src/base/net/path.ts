@@ -45,3 +45,42 @@ export interface OuterHeaders {
   readonly vni?: number
   readonly ttl?: number
 }
+
+/** One place on a predicted way. What is neither in `changed` nor in `maybe` equals the last hop that was not optional. */
+export interface HopStep {
+  readonly kind: 'hop'
+  readonly place: Place
+  readonly dir: Direction
+  readonly changed: readonly Change[]
+  /** What may change or not. */
+  readonly maybe: readonly Change[]
+  /** True: the kernel takes the packet by here in some states that the facts do not tell. */
+  readonly isOptional: boolean
+}
+
+/** A netfilter hook of a host that the packet passes between two places; address translation happens here. */
+export interface HookStep {
+  readonly kind: 'hook'
+  readonly hook: 'prerouting' | 'output' | 'postrouting'
+  readonly host: string
+}
+
+/** What a datapath says of a way: places, and between them the hooks where others may alter the packet. */
+export type PathStep = HopStep | HookStep
+
+/** One end of a way. */
+export type PathEnd =
+  | { readonly kind: 'pod'; readonly pod: string; readonly node: string }
+  | { readonly kind: 'host'; readonly host: string; readonly isNode: boolean }
+
+/** What a datapath must know to say which way a packet takes. */
+export interface Journey {
+  readonly from: PathEnd
+  readonly to: PathEnd
+  /** The host that rewrites the destination to `to`; until there the packet is addressed to a Service or to that host. */
+  readonly redirectedOn?: string | undefined
+  /** The node at which a packet from outside the cluster enters. */
+  readonly entry?: string | undefined
+  /** Whether the node hands bridged packets to iptables (net.bridge.bridge-nf-call-iptables). */
+  readonly bridgeNetfilter: (node: string) => boolean
+}
