@@ -17,6 +17,7 @@ export function jsonEqual(a: unknown, b: unknown): boolean {
   if (!isJsonObject(a) || !isJsonObject(b)) return false
   const keys = Object.keys(a).filter(key => a[key] !== undefined)
   return (
-    keys.length === Object.keys(b).filter(key => b[key] !== undefined).length && keys.every(key => key in b && jsonEqual(a[key], b[key]))
+    keys.length === Object.keys(b).filter(key => b[key] !== undefined).length &&
+    keys.every(key => Object.hasOwn(b, key) && jsonEqual(a[key], b[key]))
   )
 }

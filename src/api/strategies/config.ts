@@ -12,7 +12,7 @@ export const configMapStrategy: Strategy<ConfigMap> = {
   ...plainStrategy,
   validate({ data = {}, binaryData = {} }) {
     const problems = [...validateKeys(data, 'data'), ...validateKeys(binaryData, 'binaryData')]
-    for (const key of Object.keys(data)) if (key in binaryData) problems.push(duplicate(`data[${key}]`, key))
+    for (const key of Object.keys(data)) if (Object.hasOwn(binaryData, key)) problems.push(duplicate(`data[${key}]`, key))
     return [...problems, ...validateSize([...Object.values(data), ...Object.values(binaryData)], '')]
   },
   validateUpdate(map, previous) {
