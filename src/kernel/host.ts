@@ -18,8 +18,10 @@ export interface RunResult {
 /** Options of a process that goes on. */
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** Files that the output streams are appended to; a stream without one is a readable of the process. */
+  /** A file of the host that both output streams are appended to; without one they are readables of the process. */
   readonly logFile?: string
+  /** True: the process has this process's own streams, as an interactive command needs them. */
+  readonly inheritStreams?: boolean
   /** Open file descriptors of this process that the new one finds at 3, 4, … */
   readonly fds?: readonly number[]
   /** True: the process outlives this one (its host's PID 1 ends it). */
@@ -41,7 +43,8 @@ export interface StartedProcess {
 
 /**
  * A place with a network stack of its own, as lab, flow and bench see it: a namespace set on this kernel, or a VM.
- * Commands are argument vectors, never shell text. Errors: COMMAND_FAILED with the program's own words, COMMAND_MISSING.
+ * Commands are argument vectors, never shell text. Errors: COMMAND_FAILED with the program's own words, COMMAND_MISSING, TIMED_OUT,
+ * ABORTED; NOT_FOUND when the host or the namespace is gone.
  */
 export interface Host {
   readonly name: string

@@ -1,18 +1,16 @@
 import { z } from 'zod'
 
+import { findConflicts } from './lab-conflicts.js'
+import { LabShape } from './lab-shape.js'
+
 /** One lab as its lab.yaml says it, defaults filled in. */
-export const LabSpec = z.strictObject({
-  /** At most 12 characters: it becomes part of names in the kernel. */
-  name: z.string().default('podwire'),
-  nodes: z.array(z.strictObject({ name: z.string(), labels: z.record(z.string(), z.string()).default({}) })),
-  /** Hosts on the underlay that are no part of the cluster. */
-  externals: z.array(z.strictObject({ name: z.string() })),
-  underlay: z.strictObject({ subnet: z.cidrv4(), mtu: z.int() }),
-  pods: z.strictObject({ cidr: z.cidrv4(), nodeMask: z.int() }),
-  services: z.strictObject({ cidr: z.cidrv4() }),
-  /** The port of the API on 127.0.0.1; 0 takes a free one. */
-  api: z.strictObject({ port: z.int() }),
-  datapath: z.enum(['vxlan']),
-  proxy: z.enum(['iptables']),
+export const LabSpec = LabShape.superRefine((spec, context) => {
+  for (const { path, message } of findConflicts(spec)) context.addIssue({ code: 'custom', path: [...path], message })
 })
-export type LabSpec = z.infer<typeof LabSpec>
+export type LabSpec = z.infer<typeof LabShape>
+
+/** The lab that `podwire up` makes without a file: three nodes, one external. */
+export const defaultLab = (name?: string): LabSpec => LabSpec.parse(name === undefined ? {} : { name })
+
+/** The JSON schema by which editors complete and check a lab.yaml. */
+export const labJsonSchema = () => ({ title: 'podwire lab', ...z.toJSONSchema(LabShape, { io: 'input' }) })
