@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 
 import type { Host } from '../../kernel/host.js'
@@ -60,20 +60,18 @@ async function fillTemplate(images: ImageSet, root: string, host: Host, signal: 
 }
 
 /**
- * Makes `destination` a /var/lib/containerd of its own from a template, in milliseconds: unpacked files and blobs are hard links,
+ * Fills `destination` with a /var/lib/containerd of its own from a template, in milliseconds: unpacked files and blobs are hard links,
  * databases are copies. Containers never write through the links: their lower layers are read-only to overlayfs, which copies up.
- * `destination` must be on the template's file system and must not exist.
+ * `destination` must be on the template's file system, and empty if it exists.
  */
 export async function cloneTemplate(template: string, destination: string, host: Host, signal: AbortSignal): Promise<void> {
-  const draft = `${destination}.draft`
-  await rm(draft, { recursive: true, force: true })
-  await host.run(['cp', '--archive', '--link', template, draft], { signal })
+  await mkdir(destination, { recursive: true, mode: 0o711 })
+  await host.run(['cp', '--archive', '--link', `${template}/.`, destination], { signal })
   for (const folder of await readdir(template)) {
     for (const name of await readdir(`${template}/${folder}`)) {
       if (!name.endsWith('.db')) continue
-      await rm(`${draft}/${folder}/${name}`)
-      await copyFile(`${template}/${folder}/${name}`, `${draft}/${folder}/${name}`)
+      await rm(`${destination}/${folder}/${name}`)
+      await copyFile(`${template}/${folder}/${name}`, `${destination}/${folder}/${name}`)
     }
   }
-  await rename(draft, destination)
 }

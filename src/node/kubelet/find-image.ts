@@ -1,12 +1,11 @@
-import type { Container, ObjectReference } from '../../api/generated/types.js'
+import type { Container, Pod } from '../../api/generated/types.js'
 import type { PodParts } from './pod-parts.js'
 import type { RuntimeImage } from './pod-runtime.js'
 import type { Waiting } from './pod-status.js'
 
 export interface ImageWanted {
+  readonly pod: Pod
   readonly container: Container
-  /** What events are about. */
-  readonly object: ObjectReference
   /** Why the container waits already. */
   readonly before: Waiting | undefined
 }
@@ -20,7 +19,7 @@ const lookAgainMs = 1000
  */
 export async function findImage(
   { runtime, record }: PodParts,
-  { container, object, before }: ImageWanted,
+  { pod, container, before }: ImageWanted,
   signal: AbortSignal,
 ): Promise<{ readonly image: RuntimeImage } | { readonly waiting: Waiting; readonly retryMs: number }> {
   const name = container.image ?? ''
@@ -28,12 +27,12 @@ export async function findImage(
   const image = await runtime.image(name, signal)
   if (image && policy !== 'Always') {
     const message = `Container image "${name}" already present on machine`
-    record({ object, type: 'Normal', reason: 'Pulled', message })
+    record(pod, { type: 'Normal', reason: 'Pulled', message })
     return { image }
   }
   if (policy === 'Never') {
     const message = `Container image "${name}" is not present with pull policy of Never`
-    if (!before) record({ object, type: 'Warning', reason: 'ErrImageNeverPull', message })
+    if (!before) record(pod, { type: 'Warning', reason: 'ErrImageNeverPull', message })
     return { waiting: { reason: 'ErrImageNeverPull', message }, retryMs: lookAgainMs }
   }
 
@@ -42,11 +41,11 @@ export async function findImage(
       ? 'imagePullPolicy is Always and no registry can be reached; set it to IfNotPresent'
       : 'no registry can be reached; load it with: podwire image load FILE.tar'
     const message = `Failed to pull image "${name}": ${why}`
-    record({ object, type: 'Warning', reason: 'Failed', message })
-    record({ object, type: 'Warning', reason: 'Failed', message: 'Error: ErrImagePull' })
+    record(pod, { type: 'Warning', reason: 'Failed', message })
+    record(pod, { type: 'Warning', reason: 'Failed', message: 'Error: ErrImagePull' })
     return { waiting: { reason: 'ErrImagePull', message }, retryMs: lookAgainMs }
   }
   const message = `Back-off pulling image "${name}"`
-  if (before.reason !== 'ImagePullBackOff') record({ object, type: 'Normal', reason: 'BackOff', message })
+  if (before.reason !== 'ImagePullBackOff') record(pod, { type: 'Normal', reason: 'BackOff', message })
   return { waiting: { reason: 'ImagePullBackOff', message }, retryMs: lookAgainMs }
 }

@@ -1,21 +1,22 @@
+import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
 
 import { pods } from '../../api/generated/resources.js'
 import type { Pod, Service } from '../../api/generated/types.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
+import { createEventRecorder } from '../../client/event-recorder.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
+import { removeCgroup } from '../../kernel/cgroup.js'
 import type { Host } from '../../kernel/host.js'
 import { createBackOff } from './back-off.js'
 import { parseResolvConf } from './dns-settings.js'
-import { createEventRecorder } from './event-recorder.js'
 import type { KubeletConfig } from './kubelet-config.js'
 import type { KubeletLog } from './kubelet-log.js'
 import { readMachineFacts } from './machine-facts.js'
 import { createNodeReporter } from './node-reporter.js'
-import { podCgroups } from './pod-cgroups.js'
-import { podReference } from './pod-events.js'
+import type { PodEventRecorder } from './pod-events.js'
 import { keyOf } from './pod-identity.js'
 import type { PodParts } from './pod-parts.js'
 import type { DnsSettings, PodRuntime } from './pod-runtime.js'
@@ -58,19 +59,22 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 }
 
 async function runKubelet({ config, client, runtime, services, host, clock, log }: KubeletOptions, signal: AbortSignal): Promise<void> {
+  setMaxListeners(Number.POSITIVE_INFINITY, signal) // Every request under way listens to it.
   const machine = await readMachineFacts()
   const mine = createInformer<Pod>(client, pods, { fieldSelector: `spec.nodeName=${config.nodeName}`, clock })
   const kick = (podUid: string) => workers.kick(podUid)
-  const record = createEventRecorder({ client, clock, source: { component: 'kubelet', host: config.nodeName } }, signal)
+  const events = createEventRecorder(client, { component: 'kubelet', host: config.nodeName, clock })
+  const record: PodEventRecorder = ({ metadata }, event) =>
+    events.record({ apiVersion: 'v1', kind: 'Pod', ...(metadata ? { metadata } : {}) }, event)
   const prober = createProber(
     {
       runtime,
       clock,
       onChange: kick,
-      onFailure(podUid, { container, kind, message }) {
+      onFailure(podUid, { kind, message }) {
         const pod = mine.list().find(({ metadata }) => metadata?.uid === podUid)
         const news = `${kind.replace(/^./, letter => letter.toUpperCase())} probe failed: ${message}`
-        if (pod) record({ object: podReference(pod, container.name), type: 'Warning', reason: 'Unhealthy', message: news })
+        if (pod) record(pod, { type: 'Warning', reason: 'Unhealthy', message: news })
       },
     },
     signal,
@@ -99,14 +103,14 @@ async function runKubelet({ config, client, runtime, services, host, clock, log 
     record,
     statuses,
     volumes: podVolumes({ config, host }),
-    cgroups: podCgroups(config, '/sys/fs/cgroup'),
+    removeCgroup,
     objects: createReferencedObjects({ client, clock, onChange: kick }, signal),
     tokens: createServiceAccountTokens({ client, clock }),
     services: () => services.list(),
     nodeDns: () => readNodeDns(config),
     crashes: createBackOff({ ...restartBackOff, clock }),
   }
-  const workers = createPodWorkers(() => parts, mine, signal)
+  const workers = createPodWorkers(() => parts, mine)
 
   const complain = (what: string) => (error: unknown) => log.warn({ error: String(error) }, what)
   const reporter = createNodeReporter({ config, client, clock, runtime, machine })
@@ -145,8 +149,10 @@ async function runKubelet({ config, client, runtime, services, host, clock, log 
       if (isFirst) for (const uid of await parts.volumes.podUids()) if (!workers.knows(uid)) workers.removeLeftover(uid)
       isFirst = false
     }
-    await repeat({ everyMs: relistMs, clock, onError: complain('the runtime could not be listed') }, relist, signal)
-    await workers.settled()
+    await Promise.all([
+      workers.run(signal),
+      repeat({ everyMs: relistMs, clock, onError: complain('the runtime could not be listed') }, relist, signal),
+    ])
   }
 
   await Promise.all([

@@ -2,11 +2,10 @@ import type { Service } from '../../api/generated/types.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import type { BackOff } from './back-off.js'
-import type { EventRecorder } from './event-recorder.js'
 import type { KubeletConfig } from './kubelet-config.js'
 import type { KubeletLog } from './kubelet-log.js'
 import type { MachineFacts } from './machine-facts.js'
-import type { PodCgroups } from './pod-cgroups.js'
+import type { PodEventRecorder } from './pod-events.js'
 import type { DnsSettings, PodRuntime } from './pod-runtime.js'
 import type { PodStatusWriter } from './pod-status-writer.js'
 import type { Prober } from './prober.js'
@@ -24,9 +23,10 @@ export interface PodParts {
   readonly machine: MachineFacts
   readonly prober: Prober
   readonly volumes: PodVolumes
-  readonly cgroups: PodCgroups
+  /** Removes a cgroup with all below it. */
+  readonly removeCgroup: (path: string, signal: AbortSignal) => Promise<unknown>
   readonly statuses: PodStatusWriter
-  readonly record: EventRecorder
+  readonly record: PodEventRecorder
   readonly objects: ReferencedObjects
   readonly tokens: ServiceAccountTokens
   /** All Services of the cluster. */

@@ -1,4 +1,4 @@
-import type { Container, Probe } from '../../api/generated/types.js'
+import type { Probe } from '../../api/generated/types.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { ContainerHealth } from './container-health.js'
 import type { PodRuntime } from './pod-runtime.js'
@@ -17,10 +17,7 @@ export interface ProberOptions {
   /** Called when what the probes say of a Pod has changed. */
   readonly onChange: (podUid: string) => void
   /** Called for every probe that failed. */
-  readonly onFailure: (
-    podUid: string,
-    failure: { readonly container: Container; readonly kind: ProbeKind; readonly message: string },
-  ) => void
+  readonly onFailure: (podUid: string, failure: { readonly kind: ProbeKind; readonly message: string }) => void
 }
 
 /** Runs the probes of containers for as long as they run. */
@@ -88,7 +85,7 @@ export function createProber({ runtime, clock, onChange, onFailure }: ProberOpti
       limit.throwIfAborted()
       successes = isSuccess ? successes + 1 : 0
       failures = isSuccess ? 0 : failures + 1
-      if (!isSuccess) onFailure(entry.podUid, { container: target.container, kind, message })
+      if (!isSuccess) onFailure(entry.podUid, { kind, message })
       if (kind === 'readiness') {
         if (successes >= successThreshold) setReady(entry, true)
         else if (failures >= failureThreshold) setReady(entry, false)

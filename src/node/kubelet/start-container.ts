@@ -10,7 +10,6 @@ import { buildContainerSpec } from './container-spec.js'
 import { findImage } from './find-image.js'
 import { podDir } from './kubelet-config.js'
 import { runLifecycleHook } from './lifecycle-hook.js'
-import { podReference } from './pod-events.js'
 import { identityOf } from './pod-identity.js'
 import type { PodParts } from './pod-parts.js'
 import type { PlannedStart } from './pod-plan.js'
@@ -41,7 +40,6 @@ export async function startContainer(parts: PodParts, input: StartInput, signal:
   const { crashes, record } = parts
   const { pod, start, before } = input
   const { container, previous } = start
-  const object = podReference(pod, container.name)
   const { uid, namespace, name } = identityOf(pod)
   const key = `${uid}/${container.name}`
 
@@ -51,11 +49,11 @@ export async function startContainer(parts: PodParts, input: StartInput, signal:
       const length = `${crashes.lengthMs(key) / 1000}s`
       const message = `back-off ${length} restarting failed container=${container.name} pod=${name}_${namespace}(${uid})`
       const news = `Back-off restarting failed container ${container.name} in pod ${name}`
-      if (before?.reason !== 'CrashLoopBackOff') record({ object, type: 'Warning', reason: 'BackOff', message: news })
+      if (before?.reason !== 'CrashLoopBackOff') record(pod, { type: 'Warning', reason: 'BackOff', message: news })
       return { isStarted: false, waiting: { reason: 'CrashLoopBackOff', message }, retryMs: waitMs }
     }
   }
-  const found = await findImage(parts, { container, object, before: before?.reason === 'CrashLoopBackOff' ? undefined : before }, signal)
+  const found = await findImage(parts, { pod, container, before: before?.reason === 'CrashLoopBackOff' ? undefined : before }, signal)
   if (!('image' in found)) return { isStarted: false, ...found }
 
   let reason = 'CreateContainerConfigError'
@@ -63,17 +61,17 @@ export async function startContainer(parts: PodParts, input: StartInput, signal:
     const spec = await describe(parts, input, found.image, signal)
     reason = 'CreateContainerError'
     const id = await parts.runtime.createContainer(input.sandbox.id, spec, input.sandboxSpec, signal)
-    record({ object, type: 'Normal', reason: 'Created', message: `Created container ${container.name}` })
+    record(pod, { type: 'Normal', reason: 'Created', message: `Created container ${container.name}` })
     reason = 'RunContainerError'
     if (previous) crashes.note(key)
     await parts.runtime.startContainer(id, signal)
-    record({ object, type: 'Normal', reason: 'Started', message: `Started container ${container.name}` })
+    record(pod, { type: 'Normal', reason: 'Started', message: `Started container ${container.name}` })
     await postStart(parts, { input, containerId: id }, signal)
     return { isStarted: true }
   } catch (error) {
     signal.throwIfAborted()
     const { message } = error as Error
-    record({ object, type: 'Warning', reason: 'Failed', message: `Error: ${message}` })
+    record(pod, { type: 'Warning', reason: 'Failed', message: `Error: ${message}` })
     if (reason === 'CreateContainerConfigError' && !(error instanceof ContainerConfigError)) throw error
     return { isStarted: false, waiting: { reason, message }, retryMs: configRetryMs }
   }
@@ -124,8 +122,7 @@ async function postStart(parts: PodParts, { input, containerId }: { input: Start
   const target = { container: start.container, containerId, ip }
   const result = await runLifecycleHook(hook, { target, timeoutSeconds: hookLimitSeconds, runtime, clock }, signal)
   if (result.isSuccess) return
-  const object = podReference(pod, start.container.name)
-  record({ object, type: 'Warning', reason: 'FailedPostStartHook', message: `PostStartHook failed: ${result.message}` })
+  record(pod, { type: 'Warning', reason: 'FailedPostStartHook', message: `PostStartHook failed: ${result.message}` })
   const observed = await runtime.observe(identityOf(pod), signal)
   const container = observed.containers.find(({ id }) => id === containerId)
   const grace = fixedGrace(pod.spec?.terminationGracePeriodSeconds ?? 30)

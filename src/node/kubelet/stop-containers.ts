@@ -1,6 +1,5 @@
 import type { Container, Pod } from '../../api/generated/types.js'
 import { runLifecycleHook } from './lifecycle-hook.js'
-import { podReference } from './pod-events.js'
 import type { PodParts } from './pod-parts.js'
 import { isSidecar } from './pod-plan.js'
 import type { RuntimeContainer, RuntimePod } from './pod-runtime.js'
@@ -38,7 +37,7 @@ export async function stopContainer(
   const { runtime, clock, record } = parts
   const startedAtMs = clock.now()
   const description = pod && descriptionOf(pod, container.name)
-  if (pod) record({ object: podReference(pod, container.name), type: 'Normal', reason: 'Killing', message })
+  if (pod) record(pod, { type: 'Normal', reason: 'Killing', message })
   const hook = description?.lifecycle?.preStop
   if (hook && description && container.state === 'running' && grace.seconds() > 0) {
     const limit = AbortSignal.any([signal, grace.shortened()])
@@ -50,7 +49,7 @@ export async function stopContainer(
     })
     if (!result.isSuccess && pod) {
       const news = `PreStopHook failed: ${result.message}`
-      record({ object: podReference(pod, container.name), type: 'Warning', reason: 'FailedPreStopHook', message: news })
+      record(pod, { type: 'Warning', reason: 'FailedPreStopHook', message: news })
     }
   }
   for (;;) {

@@ -6,7 +6,6 @@ import { ContainerConfigError } from './container-config-error.js'
 import { buildDnsSettings } from './dns-settings.js'
 import { renderHostsFile } from './hosts-file.js'
 import { podDir, podLogDir } from './kubelet-config.js'
-import { podReference } from './pod-events.js'
 import { fqdnOf, hostnameOf, identityOf, isHostNetwork } from './pod-identity.js'
 import type { PodParts } from './pod-parts.js'
 import { type PodPlan, planPod, usableSandbox } from './pod-plan.js'
@@ -164,7 +163,7 @@ async function createSandbox(
   } catch (error) {
     signal.throwIfAborted()
     const message = `Failed to create pod sandbox: ${(error as Error).message}`
-    parts.record({ object: podReference(pod), type: 'Warning', reason: 'FailedCreatePodSandBox', message })
+    parts.record(pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message })
     throw error
   } finally {
     await volumes
@@ -205,7 +204,7 @@ async function volumesOrEvent(parts: PodParts, pod: Pod, ips: readonly string[],
   } catch (error) {
     signal.throwIfAborted()
     const message = error instanceof ContainerConfigError ? error.message : `MountVolume failed: ${(error as Error).message}`
-    parts.record({ object: podReference(pod), type: 'Warning', reason: 'FailedMount', message })
+    parts.record(pod, { type: 'Warning', reason: 'FailedMount', message })
     throw error
   }
 }

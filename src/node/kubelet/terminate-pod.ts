@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { pods } from '../../api/generated/resources.js'
 import type { Pod } from '../../api/generated/types.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
-import { podLogDir } from './kubelet-config.js'
+import { podCgroup, podLogDir } from './kubelet-config.js'
 import type { PodParts } from './pod-parts.js'
 import type { PodIdentity } from './pod-runtime.js'
 import { type Grace, stopAllContainers } from './stop-containers.js'
@@ -22,7 +22,7 @@ export interface Termination {
  * has no process, network or volume left. May be repeated from the start at any time.
  */
 export async function terminatePod(parts: PodParts, { identity, pod, grace, memory }: Termination, signal: AbortSignal): Promise<void> {
-  const { runtime, prober, volumes, cgroups, statuses, objects, tokens, config, client } = parts
+  const { runtime, prober, volumes, removeCgroup, statuses, objects, tokens, config, client } = parts
   const observe = async () => (pod ? observePod(parts, pod, memory, signal) : runtime.observe(identity, signal))
   const observed = await observe()
   await stopAllContainers(parts, { pod, observed, grace }, signal)
@@ -32,7 +32,7 @@ export async function terminatePod(parts: PodParts, { identity, pod, grace, memo
   await Promise.all(observed.sandboxes.map(({ id }) => runtime.removeSandbox(id, signal)))
   await Promise.all([
     volumes.remove(identity.uid, signal),
-    cgroups.remove(identity.uid),
+    removeCgroup(podCgroup(config, identity.uid), signal),
     rm(podLogDir(config, identity), { recursive: true, force: true }),
   ])
   objects.release(identity.uid)
