@@ -1,5 +1,6 @@
 import { events } from '../api/generated/resources.js'
 import type { Event, ObjectReference } from '../api/generated/types.js'
+import { timeText } from '../api/time-text.js'
 import { isPodwireError } from '../base/errors/podwire-error.js'
 import { type Clock, systemClock } from '../base/time/clock.js'
 import type { ApiObject, Client } from './client.js'
@@ -39,7 +40,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
 
   function newEvent(involvedObject: ObjectReference, { type, reason, message }: EventText): Event {
     const namespace = involvedObject.namespace ?? 'default'
-    const now = timestamp(clock.now())
+    const now = timeText(clock.now())
     // Unique among all recorders: time to the millisecond, then a number of our own and of this process.
     const suffix = `${clock.now().toString(16)}${(process.pid & 0xffff).toString(16)}${(serial++ & 0xfff).toString(16)}`
     return {
@@ -62,7 +63,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
     known.delete(key)
     if (previous) {
       const count = (previous.count ?? 1) + 1
-      const lastTimestamp = timestamp(clock.now())
+      const lastTimestamp = timeText(clock.now())
       const at = { namespace: previous.metadata?.namespace, name: previous.metadata?.name ?? '' }
       try {
         known.set(key, await client.patch(events, at, { count, lastTimestamp }, { type: 'merge' }))
@@ -84,9 +85,6 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
     flush: () => last,
   }
 }
-
-/** RFC 3339 to the second, as `metav1.Time`. */
-export const timestamp = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 
 function referenceTo({ apiVersion, kind, metadata = {} }: ApiObject): ObjectReference {
   const { namespace, name, uid, resourceVersion } = metadata
