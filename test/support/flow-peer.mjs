@@ -1,6 +1,6 @@
 /**
  * One end of flows, as a process in the network namespace of its place: a server on port 8080 (TCP and UDP) that answers with its name and the
- * address it saw, and a client that is told what to reach by lines of JSON: `{ id, ip, port, protocol, source, places, attempts, patienceMs }`.
+ * address it saw, and a client that is told what to reach by lines of JSON: `{ id, ip, port, protocol, source, sourcePort, places, attempts, patienceMs }`.
  * It tries until each of `places` has answered, or one attempt ended otherwise, and prints `{ id, answers, failure }`.
  */
 import { createSocket } from 'node:dgram'
@@ -49,7 +49,7 @@ function askTcp({ ip, port, source, patienceMs }) {
   })
 }
 
-function askUdp({ ip, port, source, patienceMs }) {
+function askUdp({ ip, port, source, sourcePort = 0, patienceMs }) {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4')
     const timer = setTimeout(() => finish(reject, Object.assign(new Error('silence'), { code: 'SILENCE' })), patienceMs)
@@ -60,6 +60,6 @@ function askUdp({ ip, port, source, patienceMs }) {
     }
     socket.on('message', message => finish(resolve, message.toString()))
     socket.on('error', error => finish(reject, error))
-    socket.bind(0, source, () => socket.connect(port, ip, () => socket.send('hello')))
+    socket.bind(sourcePort, source, () => socket.connect(port, ip, () => socket.send('hello')))
   })
 }

@@ -19,6 +19,7 @@ export interface Ask {
   readonly ip: string
   /** The address to send from; the kernel's choice when absent. */
   readonly source?: string
+  readonly sourcePort?: number
   readonly port: number
   readonly protocol: 'tcp' | 'udp'
   readonly places: readonly PlaceName[]
