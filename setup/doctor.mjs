@@ -8,7 +8,7 @@ import { isCurrent, modulesAreCurrent } from './stamp.mjs'
 /** @param {import('./machine.mjs').Machine} machine @returns {Row[]} */
 export function examine(machine = thisMachine) {
   const rows = requirements.map(({ id, kind, neededFor, why, mend, probe }) => ({ id, kind, neededFor, why, mend, ...probe(machine) }))
-  const mend = 'node setup/prepare.mjs build'
+  const mend = 'node setup/prepare.mjs build ./podwire'
   const step = { kind: 'step', neededFor: 'build', mend }
   return [
     ...rows,

@@ -18,7 +18,16 @@ const level = labCommands.has(command) && !asksForHelp ? 'lab' : 'build'
 if (!isPrepared(level)) {
   // Locked, so that two commands started together do not build over each other.
   mkdirSync(join(root, 'dist'), { recursive: true })
-  const prepare = ['flock', join(root, 'dist/.podwire-lock'), process.execPath, join(root, 'setup/prepare.mjs'), level]
+  const prepare = [
+    'flock',
+    join(root, 'dist/.podwire-lock'),
+    process.execPath,
+    join(root, 'setup/prepare.mjs'),
+    level,
+    './podwire',
+    command,
+    ...rest,
+  ]
   const { status } = spawnSync(prepare[0], prepare.slice(1), { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 3)
 }

@@ -1,7 +1,7 @@
 /**
  * Makes this machine ready: says what it is about to do and why, then does it. What is there already is left alone.
  *
- * As a program: `node setup/prepare.mjs build|lab|test`. Each failure is one message with the command that mends it, exit status 3.
+ * As a program: `node setup/prepare.mjs build|lab|test COMMAND…`. Each failure is one message with the command that mends it, exit status 3.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,11 +22,17 @@ export function isPrepared(level, machine = thisMachine) {
   return modulesAreCurrent() && isCurrent('build') && (level === 'build' || isCurrent('kernel')) && missing(cheap, machine).length === 0
 }
 
-/** @param {Level} level @param {Machine} machine */
-export function prepare(level, machine = thisMachine) {
+/**
+ * @param {Level} level
+ * @param {string} command what the user asked for, as it stands in hints
+ * @param {Machine} machine
+ */
+export function prepare(level, command, machine = thisMachine) {
   const wanted = requirementsFor(level)
   const [first] = missing(wanted.filter(isSystem), machine)
-  if (first) throw new SetupFailure(first.id === 'root' ? 'NOT_PERMITTED' : 'COMMAND_MISSING', refusal(first, machine), first.mend)
+  if (first?.id === 'root') throw new SetupFailure('NOT_PERMITTED', `\`${command}\` needs root: it ${first.why}.`, `sudo ${command}`)
+  if (first)
+    throw new SetupFailure('COMMAND_MISSING', `${first.id} is needed (it ${first.why}), but: ${first.probe(machine).found}.`, first.mend)
 
   installPackages(missing(wanted.filter(isPackage), machine), machine)
   if (!modulesAreCurrent()) installModules(machine)
@@ -122,9 +128,6 @@ const isPackage = ({ kind }) => kind === 'package'
 /** @param {Requirement} requirement */
 const isKernel = ({ kind }) => kind === 'kernel'
 
-/** @param {Requirement} requirement @param {Machine} machine */
-const refusal = ({ id, why, probe }, machine) => `${id} is needed (${why}), but: ${probe(machine).found}.`
-
 /** Progress goes to stderr: stdout belongs to the command. @param {string} what @param {readonly Requirement[]} [items] */
 function say(what, items = []) {
   console.error(what)
@@ -134,6 +137,6 @@ function say(what, items = []) {
 if (process.argv[1] === import.meta.filename) {
   const level = /** @type {Level} */ (process.argv[2] ?? 'lab')
   await orFailure(() => {
-    if (!isPrepared(level)) prepare(level)
+    if (!isPrepared(level)) prepare(level, process.argv.slice(3).join(' '))
   })
 }

@@ -25,8 +25,8 @@ export interface Parts {
   defaultLab(name: string): LabSpec
   /** `file` stands in error messages. */
   parseLab(text: string, file: string): LabSpec
-  /** Makes the images that are missing or out of date; true when it had to. */
-  ensureImages(signal: AbortSignal): Promise<boolean>
+  /** Makes the images that are missing or out of date. */
+  ensureImages(signal: AbortSignal): Promise<void>
   upLab(spec: LabSpec, options: UpOptions): Promise<UpReport>
   /** True when there was something to remove. */
   downLab(name: string, signal: AbortSignal): Promise<boolean>

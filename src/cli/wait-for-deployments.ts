@@ -1,48 +1,25 @@
-import type { ApiResource } from '../api/api-resource.js'
+import { deployments } from '../api/generated/resources.js'
 import type { Deployment } from '../api/generated/types.js'
-import { PodwireError } from '../base/errors/podwire-error.js'
 import type { Client } from '../client/client.js'
+import { waitFor } from '../client/wait-for.js'
 
-export interface WaitOptions {
-  readonly resource: ApiResource<Deployment>
-  /** Called with what is still awaited, whenever that changes. */
-  readonly onWaiting: (text: string) => void
+/** Resolves when every Deployment of the cluster has all its replicas available. Errors: TIMED_OUT, with those that have not. */
+export async function waitForDeployments(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const isMet = (all: readonly Deployment[]) => all.length > 0 && all.every(isAvailable)
+  const describe = (all: readonly Deployment[]) =>
+    all
+      .filter(deployment => !isAvailable(deployment))
+      .map(progressOf)
+      .join(', ')
+  await waitFor(client, { resource: deployments }, isMet, { what: 'all Deployments to be available', timeoutMs, describe }, signal)
 }
 
-/** Resolves when every Deployment of the cluster has all its replicas available. Errors: TIMED_OUT, with what was seen last, when `signal` aborts by time. */
-export async function waitForDeployments(client: Client, { resource, onWaiting }: WaitOptions, signal: AbortSignal): Promise<void> {
-  const waiting = new Map<string, string>()
-  const note = (deployment: Deployment) => {
-    const { metadata, spec, status } = deployment
-    const key = `${metadata?.namespace}/${metadata?.name}`
-    const wanted = spec?.replicas ?? 1
-    const available = isObserved(deployment) ? Math.min(status?.availableReplicas ?? 0, status?.updatedReplicas ?? 0) : 0
-    if (available >= wanted) waiting.delete(key)
-    else waiting.set(key, `${key} (${available} of ${wanted})`)
-  }
-  try {
-    for (;;) {
-      const list = await client.list(resource, {}, signal)
-      waiting.clear()
-      for (const deployment of list.items) note(deployment)
-      if (waiting.size === 0) return
-      onWaiting(`waiting for ${[...waiting.values()].join(', ')}`)
-      const from = list.metadata.resourceVersion
-      for await (const event of client.watch(resource, from === undefined ? {} : { resourceVersion: from }, signal)) {
-        if (event.type === 'BOOKMARK') continue
-        if (event.type === 'DELETED') waiting.delete(`${event.object.metadata?.namespace}/${event.object.metadata?.name}`)
-        else note(event.object)
-        if (waiting.size === 0) return
-        onWaiting(`waiting for ${[...waiting.values()].join(', ')}`)
-      }
-    }
-  } catch (error) {
-    if (signal.aborted && signal.reason instanceof Error && signal.reason.name === 'TimeoutError') {
-      const message = `Deployments are not available in time: ${[...waiting.values()].join(', ')}`
-      throw new PodwireError('TIMED_OUT', message, { hint: 'kubectl get pods -A; ./podwire logs NODE', cause: error })
-    }
-    throw error
-  }
+/** The status counts only when it was written for the present spec. */
+function isAvailable({ metadata, spec, status }: Deployment): boolean {
+  const isObserved = (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0)
+  const wanted = spec?.replicas ?? 1
+  return isObserved && (status?.availableReplicas ?? 0) >= wanted && (status?.updatedReplicas ?? 0) >= wanted
 }
 
-const isObserved = ({ metadata, status }: Deployment): boolean => (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0)
+const progressOf = ({ metadata, spec, status }: Deployment): string =>
+  `${metadata?.namespace}/${metadata?.name} has ${status?.availableReplicas ?? 0} of ${spec?.replicas ?? 1}`

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { deployments } from '../../api/generated/resources.js'
 import type { RunRecord } from '../../base/results/run-record.js'
 import type { Lab } from '../../lab/lab.js'
 import { bringUp } from '../bring-up.js'
@@ -53,14 +52,8 @@ interface ShopRun {
 async function proveShop(parts: Parts, { lab, outDir }: ShopRun, progress: Progress, signal: AbortSignal): Promise<RunRecord> {
   const client = parts.connect(lab.kubeconfig)
   try {
-    await progress.phase('Shop: applying examples/shop', async detail => {
-      await parts.applyManifests(client, [join(parts.root, 'examples/shop')], signal)
-      await waitForDeployments(
-        client,
-        { resource: deployments, onWaiting: detail },
-        AbortSignal.any([signal, AbortSignal.timeout(120_000)]),
-      )
-    })
+    await progress.phase('Shop: applying examples/shop', () => parts.applyManifests(client, [join(parts.root, 'examples/shop')], signal))
+    await progress.phase('Shop: waiting until it is available', () => waitForDeployments(client, 120_000, signal))
   } finally {
     client.close()
   }

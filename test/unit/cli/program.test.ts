@@ -1,0 +1,147 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { PodwireError } from '../../../src/base/errors/podwire-error.js'
+import type { RunRecord } from '../../../src/base/results/run-record.js'
+import { buildProgram, runCli } from '../../../src/cli/program.js'
+import { fakeMachine, keptTerminal } from '../../support/fake-parts.js'
+import { sampleRun } from '../../support/sample-run.js'
+
+/** A folder, and in it a kubeconfig as a lab writes it. */
+function folder(t: Test): { dir: string; kubeconfig: string; terminal: ReturnType<typeof keptTerminal> } {
+  const dir = mkdtempSync(join(tmpdir(), 'podwire-cli-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  const kubeconfig = join(dir, 'lab.kubeconfig')
+  const cluster = '{name: c, cluster: {server: "https://127.0.0.1:1"}}'
+  writeFileSync(kubeconfig, `clusters: [${cluster}]\nusers: [{name: u, user: {token: secret}}]\n`)
+  return { dir, kubeconfig, terminal: keptTerminal({ env: { KUBECONFIG: join(dir, 'config') } }) }
+}
+
+t.test('wrong use: one line of what is wrong, one of what helps, status 2', async t => {
+  const cases = {
+    'an unknown command': ['uq'],
+    'an unknown option': ['up', '--nmae', 'x'],
+    'a value that is not offered': ['status', '-o', 'yaml'],
+    'a name that cannot be a lab': ['up', '--name', 'Not_A_Name'],
+    'a missing argument': ['image', 'load'],
+    'a command that is not complete': ['flow'],
+    'one argument too many': ['down', 'x'],
+  }
+  for (const [name, argv] of Object.entries(cases)) {
+    const { parts, terminal, calls } = fakeMachine()
+    t.equal(await runCli(argv, parts), 2, name)
+    t.match(terminal.written.note, /^CONFIG_INVALID .+\n(\(Did you mean .+\)\n)?hint: \.\/podwire .*--help\n$/, name)
+    t.strictSame(calls, [], `${name}: nothing was done`)
+  }
+})
+
+t.test('help and version need nothing and exit 0', async t => {
+  for (const argv of [[], ['--help'], ['up', '--help'], ['flow', 'test', '-h'], ['--version']]) {
+    const { parts, terminal, calls } = fakeMachine({ terminal: keptTerminal({ isRoot: false }) })
+    t.equal(await runCli(argv, parts), 0)
+    t.not(terminal.written.out, '')
+    t.strictSame(calls, [])
+  }
+})
+
+t.test('every command has a description, and those that change things ask for root', async t => {
+  const { parts } = fakeMachine()
+  const { commands } = buildProgram(parts, () => {})
+  for (const command of commands) t.not(command.description(), '', command.name())
+  for (const argv of [['demo'], ['up'], ['down'], ['flow', 'test', 'x'], ['node', 'n', '--', 'ls'], ['image', 'load', 'x'], ['logs']]) {
+    const { parts, terminal, calls } = fakeMachine({ terminal: keptTerminal({ isRoot: false }) })
+    t.equal(await runCli(argv, parts), 3, argv.join(' '))
+    t.match(terminal.written.note, /^NOT_PERMITTED .*\nhint: sudo \.\/podwire /)
+    t.strictSame(calls, [])
+  }
+})
+
+t.test('errors of the rooms below keep their code, hint and status; others are defects with a stack', async t => {
+  const failing = (error: Error) => fakeMachine({ findLab: () => Promise.reject(error) })
+  const ours = failing(new PodwireError('KERNEL_UNSUPPORTED', 'no vxlan', { hint: 'modprobe vxlan' }))
+  t.equal(await runCli(['status'], ours.parts), 3)
+  t.equal(ours.terminal.written.note, 'KERNEL_UNSUPPORTED no vxlan\nhint: modprobe vxlan\n')
+  const foreign = failing(new TypeError('x is not a function'))
+  t.equal(await runCli(['status'], foreign.parts), 1)
+  t.match(foreign.terminal.written.note, /^INTERNAL TypeError: x is not a function\n +at /)
+})
+
+t.test('up: images, lab, context; -o json reports the time of each step and nothing else', async t => {
+  const { dir, kubeconfig, terminal } = folder(t)
+  const { parts, calls } = fakeMachine({ terminal }, kubeconfig)
+  t.equal(await runCli(['up', '--name', 'red', '-o', 'json'], parts), 0)
+  t.strictSame(calls, ['images', 'up red'])
+  t.equal(terminal.written.note, '')
+  const report = JSON.parse(terminal.written.out)
+  t.match(report, {
+    lab: 'red',
+    context: 'podwire-red',
+    kubeconfig,
+    steps: [{ step: 'images' }, { step: 'hosts', ms: 12 }],
+    totalMs: Number,
+  })
+  t.match(readFileSync(join(dir, 'config'), 'utf8'), 'current-context: podwire-red')
+})
+
+t.test('up -f: a file that is not there is wrong use, and nothing is made', async t => {
+  const { parts, terminal, calls } = fakeMachine()
+  t.equal(await runCli(['up', '-f', '/nowhere/lab.yaml'], parts), 2)
+  t.match(terminal.written.note, '/nowhere/lab.yaml')
+  t.strictSame(calls, [])
+})
+
+t.test('down: twice says that there is nothing to do, and exits 0', async t => {
+  const { kubeconfig, terminal, dir } = folder(t)
+  const { parts } = fakeMachine({ terminal }, kubeconfig)
+  await runCli(['up'], parts)
+  t.equal(await runCli(['down'], parts), 0)
+  t.match(terminal.written.out, 'Lab podwire is gone.')
+  t.notMatch(readFileSync(join(dir, 'config'), 'utf8'), 'podwire')
+  t.equal(await runCli(['down'], parts), 0)
+  t.match(terminal.written.out, 'nothing to do')
+})
+
+t.test('node: the status of the command is ours; a host that is not there is named beside those that are', async t => {
+  const { kubeconfig, terminal } = folder(t)
+  const { parts } = fakeMachine({ terminal }, kubeconfig)
+  await runCli(['up'], parts)
+  t.equal(await runCli(['node', 'node-1', '--', 'true', '--json'], parts), 0)
+  t.equal(await runCli(['node', 'node-1', '--name', 'podwire', '--', 'false'], parts), 7)
+  t.equal(await runCli(['node', 'node-9', '--', 'true'], parts), 1)
+  t.match(terminal.written.note, /NOT_FOUND .*node-9.*\nhint: its hosts are: control-plane, node-1\n$/)
+})
+
+t.test('a lab that is not there: its name and the command that makes it', async t => {
+  for (const argv of [['status'], ['kubeconfig'], ['flow', 'test', 'flows'], ['logs'], ['image', 'load', 'x.tar']]) {
+    const { parts, terminal } = fakeMachine()
+    t.equal(await runCli([...argv, '--name', 'red'], parts), 1)
+    t.match(terminal.written.note, /^NOT_FOUND .*red.*\nhint: \.\/podwire up --name red\n$/, argv.join(' '))
+  }
+})
+
+t.test('flow test: writes the run and the report, prints in each format, exits 1 when a flow failed', async t => {
+  const { dir, kubeconfig, terminal } = folder(t)
+  const out = join(dir, 'deep/out')
+  const runs: readonly [RunRecord, number][] = [
+    [{ ...sampleRun, flows: sampleRun.flows.slice(0, 1) }, 0],
+    [sampleRun, 1],
+    [{ ...sampleRun, flows: [] }, 1],
+  ]
+  for (const [record, status] of runs) {
+    const { parts } = fakeMachine({ terminal, runFlows: async () => record }, kubeconfig)
+    await runCli(['up'], parts)
+    terminal.written.out = ''
+    t.equal(await runCli(['flow', 'test', 'flows', '--out', out, '-o', 'json'], parts), status)
+    t.strictSame(JSON.parse(terminal.written.out), record)
+    t.strictSame(JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')), record)
+    t.equal(readFileSync(join(out, 'report.html'), 'utf8'), '<html>')
+  }
+})
+
+t.test('demo: a lab, the shop, the flows, and the lab is gone again', async t => {
+  const { dir, kubeconfig, terminal } = folder(t)
+  const failing = fakeMachine({ terminal, applyManifests: () => Promise.reject(new PodwireError('API_REFUSED', 'no')) }, kubeconfig)
+  t.equal(await runCli(['demo', '--out', join(dir, 'demo')], failing.parts), 1)
+  t.strictSame(failing.calls, ['images', 'up podwire', 'down podwire'], 'also when it failed')
+})
