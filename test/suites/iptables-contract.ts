@@ -53,7 +53,8 @@ export async function iptablesContract(t: Test, make: () => Iptables): Promise<v
     'removing a rule that is not there': ['-D KUBE-A -s 10.9.9.9/32 -j ACCEPT'],
     'removing a chain that is not there': ['-X KUBE-NONE'],
     'removing a chain that is jumped to': [':KUBE-B - [0:0]', '-X KUBE-B'],
-    'removing a chain and leaving the jump to it': ['-X KUBE-B'],
+    'removing a chain that has rules': ['-X KUBE-A'],
+    'removing a chain and leaving the jump to it': [':KUBE-B - [0:0]', '-X KUBE-B', ':KUBE-C - [0:0]'],
     'a line that is no rule': ['bogus'],
   }
   for (const [what, lines] of Object.entries(refusals)) {
