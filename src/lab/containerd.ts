@@ -78,6 +78,8 @@ export function nodeContainerdConfig(paths: ContainerdPaths = containerdNodePath
  * Errors: RUNTIME_FAILED when it ends before it answers, with the place of its log.
  */
 export async function startContainerd(host: Host, signal: AbortSignal): Promise<StartedProcess> {
+  // The socket of a containerd that was killed would be refused instead of waited for.
+  await host.run(['rm', '--force', nodePaths.containerdSocket], { signal })
   const argv = ['containerd', '--config', containerdConfigFile]
   const daemon = host.start(argv, { logFile: nodePaths.containerdLog, detached: true })
   await waitForContainerd({ host, daemon, socket: nodePaths.containerdSocket, log: nodePaths.containerdLog }, signal)
