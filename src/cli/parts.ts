@@ -1,4 +1,4 @@
-import type { RunRecord } from '../base/results/run-record.js'
+import type { FlowRecord, RunRecord } from '../base/results/run-record.js'
 import type { Client } from '../client/client.js'
 import type { Lab, UpOptions, UpReport } from '../lab/lab.js'
 import type { LabSpec } from '../lab/lab-spec.js'
@@ -39,6 +39,8 @@ export interface Parts {
   importImage(lab: Lab, tarFile: string, signal: AbortSignal): Promise<readonly string[]>
   runFlows(options: FlowRunOptions, signal: AbortSignal): Promise<RunRecord>
   renderReport(record: RunRecord): string
+  /** An SVG file of its own. */
+  renderLadder(flow: FlowRecord): string
   /** The findings of `podwire doctor`, printed; returns the exit status. */
   doctor(args: readonly string[]): Promise<number>
 }

@@ -96,6 +96,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       return record
     },
     renderReport: () => '<html>',
+    renderLadder: ({ name }) => `<svg>${name}</svg>`,
     doctor: async args => {
       calls.push(`doctor ${args.join(' ')}`)
       return 3

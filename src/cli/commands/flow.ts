@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import { z } from 'zod'
+import { PodwireError } from '../../base/errors/podwire-error.js'
+import { type FlowRecord, RunRecord } from '../../base/results/run-record.js'
 import { withInterrupt } from '../interrupt.js'
 import { labOption, outputOption, requireLab, requireRoot } from '../lab-option.js'
 import type { Parts } from '../parts.js'
@@ -33,5 +37,33 @@ export function flowCommand(parts: Parts, done: (exitStatus: number) => void): C
       if (output === 'table') terminal.note(`Report: ${out}/report.html\n`)
       done(isPassed(record) ? 0 : 1)
     })
-  return new Command('flow').description('packet-flow tests').addCommand(test)
+  const draw = new Command('draw')
+    .description('print the hop ladder of one flow of a finished run as an SVG file of its own (needs no root, no lab)')
+    .argument('<results.json>', 'what `flow test` or `demo` wrote')
+    .argument('<flow>', 'the name of the flow')
+    .action(async (file: string, flow: string) => parts.terminal.out(parts.renderLadder(await readFlow(file, flow))))
+  return new Command('flow').description('packet-flow tests').addCommand(test).addCommand(draw)
+}
+
+/** One flow of a recorded run. Errors: CONFIG_INVALID when the file is no run, NOT_FOUND with the flows that it has. */
+async function readFlow(file: string, name: string): Promise<FlowRecord> {
+  const record = RunRecord.safeParse(await readJson(file))
+  if (!record.success) throw new PodwireError('CONFIG_INVALID', `${file} is not a recorded run:\n${z.prettifyError(record.error)}`)
+  const { flows } = record.data
+  const flow = flows.find(candidate => candidate.name === name)
+  if (!flow)
+    throw new PodwireError('NOT_FOUND', `${file} has no flow ${name}.`, { hint: `it has: ${flows.map(other => other.name).join(', ')}` })
+  return flow
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error)
+    throw new PodwireError('CONFIG_INVALID', `${file} cannot be read: ${words}`, {
+      hint: './podwire demo writes out/demo/results.json',
+      cause: error,
+    })
+  }
 }

@@ -139,6 +139,21 @@ t.test('flow test: writes the run and the report, prints in each format, exits 1
   }
 })
 
+t.test('flow draw: one flow of a recorded run, by anybody', async t => {
+  const { dir } = folder(t)
+  const file = join(dir, 'results.json')
+  writeFileSync(file, JSON.stringify(sampleRun))
+  const draw = async (...argv: readonly string[]) => {
+    const { parts, terminal } = fakeMachine({ terminal: keptTerminal({ isRoot: false }) })
+    return { status: await runCli(['flow', 'draw', ...argv], parts), ...terminal.written }
+  }
+  t.match(await draw(file, 'policy-deny'), { status: 0, out: '<svg>policy-deny</svg>', note: '' })
+  t.match(await draw(file, 'nothing'), { status: 1, note: /^NOT_FOUND .*nothing.*\nhint: it has: clusterip-other-node, / })
+  t.match(await draw(join(dir, 'absent'), 'x'), { status: 2, note: /^CONFIG_INVALID / })
+  writeFileSync(file, '{}')
+  t.match(await draw(file, 'x'), { status: 2, note: /^CONFIG_INVALID .*is not a recorded run/ })
+})
+
 t.test('demo: a lab, the shop, the flows, and the lab is gone again', async t => {
   const { dir, kubeconfig, terminal } = folder(t)
   const failing = fakeMachine({ terminal, applyManifests: () => Promise.reject(new PodwireError('API_REFUSED', 'no')) }, kubeconfig)
