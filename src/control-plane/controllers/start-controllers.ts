@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import type { ApiResource } from '../../api/api-resource.js'
+import {
+  configmaps,
+  deployments,
+  endpoints,
+  endpointslices,
+  leases,
+  namespaces,
+  nodes,
+  pods,
+  replicasets,
+  secrets,
+  serviceaccounts,
+  services,
+} from '../../api/generated/resources.js'
+import { resourceTable } from '../../api/resource-table.js'
+import type { ServerConfig } from '../../base/config/server-config.js'
+import { parseCidr } from '../../base/net/address.js'
+import type { Clock } from '../../base/time/clock.js'
+import type { ApiObject, Client } from '../../client/client.js'
+import { createInformer } from '../../client/http-informer.js'
+import type { Informer } from '../../client/informer.js'
+import type { Collection } from './collections.js'
+import type { Controller, ControllerParts } from './controller.js'
+import { deploymentController } from './deployment.js'
+import { endpointSliceController } from './endpoint-slice.js'
+import { garbageCollector } from './garbage-collector.js'
+import { namespaceController } from './namespace.js'
+import { rootCaController, serviceAccountController } from './namespace-defaults.js'
+import { nodeIpamController } from './node-ipam.js'
+import { nodeLifecycleController } from './node-lifecycle.js'
+import { podGarbageCollector } from './pod-gc.js'
+import { replicaSetController } from './replica-set.js'
+import { taintEvictionController } from './taint-eviction.js'
+
+export interface StartControllersOptions extends Pick<ControllerParts, 'log'> {
+  /** Used for everything, over one connection; the caller closes it. */
+  readonly client: Client
+  readonly config: Pick<ServerConfig, 'podCidr' | 'nodeMaskSize' | 'nodePodCidrs' | 'tls'>
+  readonly signal: AbortSignal
+  readonly clock?: Clock
+}
+
+/**
+ * Runs all controllers until `signal` aborts, and resolves when they have ended. They survive the API server's absence; what cannot
+ * be done is logged and tried again.
+ */
+export async function startControllers({ client, config, signal, log, clock }: StartControllersOptions): Promise<void> {
+  const running: Promise<void>[] = []
+  const collections: Collection[] = []
+  const follow = <T extends ApiObject>(resource: ApiResource<T>): Informer<T> => {
+    const onError = (error: unknown) => log.warn({ resource: resource.resource, err: error }, 'lists again')
+    const informer = createInformer(client, resource, { onError, ...(clock && { clock }) })
+    collections.push({ resource: resource as ApiResource<ApiObject>, informer: informer as Informer<ApiObject> })
+    return informer
+  }
+  const informers = {
+    configMaps: follow(configmaps),
+    deployments: follow(deployments),
+    endpoints: follow(endpoints),
+    endpointSlices: follow(endpointslices),
+    leases: follow(leases),
+    namespaces: follow(namespaces),
+    nodes: follow(nodes),
+    pods: follow(pods),
+    replicaSets: follow(replicasets),
+    secrets: follow(secrets),
+    serviceAccounts: follow(serviceaccounts),
+    services: follow(services),
+  }
+  const parts = { client, log, ...(clock && { clock }), ...informers }
+  const ranges = {
+    podCidr: parseCidr(config.podCidr),
+    nodeMaskSize: config.nodeMaskSize,
+    reserved: Object.fromEntries(Object.entries(config.nodePodCidrs).map(([name, range]) => [name, parseCidr(range)])),
+  }
+  const namespacedResources = resourceTable.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete'))
+
+  // First what nodes and Pods wait for when a cluster starts.
+  const controllers: readonly Controller[] = [
+    nodeIpamController({ ...parts, ranges }),
+    serviceAccountController(parts),
+    rootCaController({ ...parts, ca: readFileSync(config.tls.caFile, 'utf8') }),
+    nodeLifecycleController(parts),
+    deploymentController(parts),
+    replicaSetController(parts),
+    endpointSliceController(parts),
+    taintEvictionController(parts),
+    podGarbageCollector(parts),
+    namespaceController({ ...parts, collections, namespacedResources }),
+    garbageCollector({ ...parts, collections }),
+  ]
+  for (const controller of controllers) running.push(controller.run(signal))
+  for (const { informer } of collections) running.push(informer.run(signal))
+  await Promise.all(running)
+}
