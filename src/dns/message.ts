@@ -30,6 +30,8 @@ export async function answerMessage(message: Uint8Array, transport: 'udp' | 'tcp
   }
   const question = packet.questions?.[0]
   if (packet.questions?.length !== 1 || question === undefined) return bareReply(id, flags, 'FORMERR')
+  // The decoder reads names as UTF-8: other bytes are lost, so the question cannot be repeated in an answer.
+  if (question.name.includes('\ufffd')) return bareReply(id, flags, 'REFUSED')
   const options = packet.additionals?.find((record): record is OptAnswer => record.type === 'OPT')
 
   const query: Query = { name: question.name === '.' ? '' : question.name, type: question.type, transport }

@@ -36,10 +36,9 @@ export async function serveDns({ address, port, resolve, onError }: ServeDnsOpti
 
   const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4')
   udp.on('message', (message, from) => {
-    answerMessage(message, 'udp', resolve).then(answer => {
-      // The socket may have been closed while the answer was made.
-      if (answer && !signal.aborted) udp.send(answer, from.port, from.address)
-    }, onError)
+    // The socket may have been closed while the answer was made.
+    const send = (answer: Uint8Array) => void (signal.aborted || udp.send(answer, from.port, from.address))
+    answerDatagram(message, from.port, resolve, send).catch(onError)
   })
   udp.on('error', onError)
   udp.bind(boundPort, address)
@@ -55,6 +54,17 @@ export async function serveDns({ address, port, resolve, onError }: ServeDnsOpti
     { once: true },
   )
   return boundPort
+}
+
+/** A datagram may claim to come from port 0: nobody can be answered there, and to try is an error. */
+export async function answerDatagram(
+  message: Uint8Array,
+  fromPort: number,
+  resolve: Resolve,
+  send: (answer: Uint8Array) => void,
+): Promise<void> {
+  const answer = fromPort === 0 ? undefined : await answerMessage(message, 'udp', resolve)
+  if (answer) send(answer)
 }
 
 /** Messages with a two-byte length before each (RFC 1035, section 4.2.2), several in flight on one connection, answered in order. */

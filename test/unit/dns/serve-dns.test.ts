@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import t from 'tap'
 
 import { answerMessage } from '../../../src/dns/message.js'
-import { serveDns } from '../../../src/dns/serve-dns.js'
+import { answerDatagram, serveDns } from '../../../src/dns/serve-dns.js'
 import { dnsCluster, service, slice } from '../../support/dns-cluster.js'
 
 const { resolve, services, slices } = dnsCluster()
@@ -76,10 +76,26 @@ t.test('questions that are not for us', async t => {
   const none = question(web, 'A')
   none.writeUInt16BE(0, 4)
   t.equal((await answer(none))?.rcode, 1, 'no question: FORMERR')
+  const binary = question(web, 'A')
+  binary.fill(0xff, 13, 16)
+  const refused = await answer(binary)
+  t.equal(refused?.rcode, 5, 'a name that is no text: REFUSED')
+  t.equal(refused?.bytes.length, 12, 'without the question, which could not be repeated')
   const response = question(web, 'A')
   response.writeUInt16BE(0x8000, 2)
   t.equal(await answerMessage(response, 'udp', resolve), undefined, 'a response is never answered')
   t.equal(await answerMessage(Buffer.alloc(11), 'udp', resolve), undefined, 'too short for an id')
+})
+
+t.test('a datagram from port 0 is not answered', async t => {
+  let sent = 0
+  const send = () => {
+    sent++
+  }
+  await answerDatagram(question(web, 'A'), 0, resolve, send)
+  t.equal(sent, 0)
+  await answerDatagram(question(web, 'A'), 1, resolve, send)
+  t.equal(sent, 1)
 })
 
 t.test('no bytes can make it throw', async t => {
