@@ -5,6 +5,7 @@ import type { DeleteOptions, ObjectMeta, Service } from '../../api/generated/typ
 import { type Draft, jsonEqual } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { alreadyExists, badRequest, conflict, forbiddenRequest, internalError, invalidObject, notFound, refusal } from '../../api/status.js'
+import { timeText } from '../../api/time-text.js'
 import { validateMeta, validateMetaUpdate } from '../../api/validate-meta.js'
 import type { Commit, Store } from '../store/store.js'
 import type { ObjectCache } from './object-cache.js'
@@ -113,7 +114,7 @@ export function createObjectWriter({ store, cache, namespaces, allocation }: Par
     if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
     const { generateName } = meta
     meta.uid = randomUUID()
-    meta.creationTimestamp = secondsText(Date.now())
+    meta.creationTimestamp = timeText(Date.now())
     for (const field of [
       'resourceVersion',
       'selfLink',
@@ -326,7 +327,7 @@ function markedForDeletion(resource: ResourceType, before: StoredObject['object'
   // A second request may shorten the grace, never lengthen it.
   if (earlier !== undefined && grace >= earlier) return draft
   const start = earlier === undefined ? Date.now() : Date.parse(meta.deletionTimestamp!) - earlier * 1000
-  meta.deletionTimestamp = secondsText(start + grace * 1000)
+  meta.deletionTimestamp = timeText(start + grace * 1000)
   meta.deletionGracePeriodSeconds = grace
   if (earlier === undefined && meta.generation !== undefined) meta.generation += 1
   if (draft.kind === 'Namespace') draft.status = { ...(draft.status as object | undefined), phase: 'Terminating' }
@@ -345,6 +346,3 @@ function generatedName(prefix: string): string {
   const suffix = [...randomBytes(5)].map(byte => nameAlphabet[byte % nameAlphabet.length]).join('')
   return `${prefix.slice(0, longestPrefix)}${suffix}`
 }
-
-/** RFC 3339 in whole seconds, as Kubernetes writes times. */
-export const secondsText = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -3,7 +3,8 @@ import type { Binding, Pod } from '../../api/generated/types.js'
 import type { Draft } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { conflict, invalidObject } from '../../api/status.js'
-import { secondsText, type WritableObject } from './object-writer.js'
+import { timeText } from '../../api/time-text.js'
+import type { WritableObject } from './object-writer.js'
 
 /** The Pod bound to the node that `binding` names, with its condition PodScheduled. Throws 409 for a Pod that is bound or going. */
 export function boundPod(resource: ResourceType, current: KubeObject, binding: Binding): WritableObject {
@@ -26,7 +27,7 @@ export function boundPod(resource: ResourceType, current: KubeObject, binding: B
   const others = pod.status?.conditions?.filter(({ type }) => type !== 'PodScheduled') ?? []
   pod.status = {
     ...pod.status,
-    conditions: [...others, { type: 'PodScheduled', status: 'True', lastTransitionTime: secondsText(Date.now()) }],
+    conditions: [...others, { type: 'PodScheduled', status: 'True', lastTransitionTime: timeText(Date.now()) }],
   }
   return pod as WritableObject
 }

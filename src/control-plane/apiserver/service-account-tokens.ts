@@ -5,6 +5,7 @@ import { pods, serviceaccounts } from '../../api/generated/resources.js'
 import type { ServiceAccount, AuthenticationTokenRequest as TokenRequest } from '../../api/generated/types.js'
 import type { KubeObject } from '../../api/resource-type.js'
 import { unauthorized } from '../../api/status.js'
+import { timeText } from '../../api/time-text.js'
 import { type Authenticator, bearerToken } from './authentication.js'
 
 const algorithm = 'ES256'
@@ -84,7 +85,7 @@ export function serviceAccountTokens({
         .setExpirationTime(now + seconds)
         .setJti(randomUUID())
         .sign(privateKey)
-      return { token, expirationTimestamp: new Date((now + seconds) * 1000).toISOString().replace('.000Z', 'Z') }
+      return { token, expirationTimestamp: timeText((now + seconds) * 1000) }
     },
     authenticate(request) {
       const token = bearerToken(request)
