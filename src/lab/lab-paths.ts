@@ -1,5 +1,8 @@
 import { join } from 'node:path'
 
+import { PodwireError } from '../base/errors/podwire-error.js'
+import { LabName } from './lab-shape.js'
+
 /** Below it each lab has a folder with its certificates, its server's data, its logs and its hosts' files. */
 const labsDir = '/var/lib/podwire/labs'
 
@@ -21,7 +24,11 @@ export interface LabPaths {
   onHost(host: string, path: string): string
 }
 
+/** Errors: CONFIG_INVALID for a name that no lab can have, so that no path leads elsewhere. */
 export function labPaths(lab: string): LabPaths {
+  if (!LabName.safeParse(lab).success) {
+    throw new PodwireError('CONFIG_INVALID', `${JSON.stringify(lab)} is no name for a lab: use 1 to 12 of a-z, 0-9 and "-"`)
+  }
   const dir = join(labsDir, lab)
   return {
     dir,

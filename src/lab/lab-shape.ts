@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseCidr } from '../base/net/address.js'
 import { controlPlaneName, underlayName } from './host-names.js'
 
-const LabName = z
+export const LabName = z
   .string()
   .regex(
     /^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/,

@@ -8,6 +8,7 @@ import { createNamespaceHost, findMarked, namespaceHost, type TreeStep } from '.
 import { openRtnetlink } from '../kernel/netlink-rtnetlink.js'
 import { netnsOf } from '../kernel/netns.js'
 import { isRunning, type ProcessInfo } from '../kernel/proc.js'
+import { ensureSysctl } from '../kernel/sysctl.js'
 import { underlayName } from './host-names.js'
 import { gatewayAddress, type HostPlan, planHosts } from './host-plan.js'
 import { cacheDir, type LabPaths, labPaths, privateFolders } from './lab-paths.js'
@@ -103,10 +104,9 @@ function connect(spec: LabSpec, segment: LocalHost, hosts: readonly LocalHost[],
   segment.netns(() => {
     const links = openRtnetlink()
     try {
-      // A quiet wire: captures show the cluster's packets, not the devices' own neighbour discovery.
-      writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1')
+      silenceIpv6('default')
       // As on a real segment a router answers for what is nowhere: with "unreachable", at once.
-      writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
+      ensureSysctl('net/ipv4/ip_forward', '1')
       links.changeLink(links.link('lo')!.index, { up: true })
       links.addBridge({ name: bridgeName, mtu })
       const bridge = links.link(bridgeName)!.index
@@ -129,7 +129,7 @@ function connect(spec: LabSpec, segment: LocalHost, hosts: readonly LocalHost[],
     hosts[i]!.netns(() => {
       const links = openRtnetlink()
       try {
-        writeFileSync(`/proc/sys/net/ipv6/conf/${uplink}/disable_ipv6`, '1')
+        silenceIpv6(uplink)
         const link = links.link(uplink)!.index
         links.changeLink(links.link('lo')!.index, { up: true })
         links.changeLink(link, { mtu, up: true })
@@ -140,6 +140,11 @@ function connect(spec: LabSpec, segment: LocalHost, hosts: readonly LocalHost[],
       }
     })
   })
+}
+
+/** A quiet wire: captures show the cluster's packets, not the devices' own neighbour discovery. */
+function silenceIpv6(device: string): void {
+  if (existsSync('/proc/sys/net/ipv6')) ensureSysctl(`net/ipv6/conf/${device}/disable_ipv6`, '1')
 }
 
 async function find(labName: string): Promise<readonly NetnsLabHost[]> {

@@ -1,0 +1,47 @@
+import { writeFileSync } from 'node:fs'
+
+import { type AgentConfig, nodePaths } from '../base/config/agent-config.js'
+import { builtProgram } from '../kernel/built-program.js'
+import type { StartedProcess } from '../kernel/host.js'
+import { clusterDomain, dnsAddress } from './cluster-addresses.js'
+import { imageNames } from './images/image-plan.js'
+import { agentKubeconfig } from './lab-credentials.js'
+import { labPaths } from './lab-paths.js'
+import type { LabSpec } from './lab-spec.js'
+import { labCgroup } from './netns-substrate.js'
+import type { LabHost } from './substrate.js'
+
+/** What the agent of a node is told. */
+export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): AgentConfig {
+  return {
+    nodeName: host.name,
+    nodeAddress: address,
+    nodeLabels: spec.nodes.find(({ name }) => name === host.name)?.labels ?? {},
+    uplink,
+    kubeconfig: agentKubeconfig,
+    clusterDns: dnsAddress(spec),
+    clusterDomain,
+    podCidr: spec.pods.cidr,
+    serviceCidr: spec.services.cidr,
+    underlayMtu: spec.underlay.mtu,
+    datapath: { kind: spec.datapath, vni: 1, port: 4789 },
+    proxy: { mode: spec.proxy, masqueradeAll: false },
+    containerd: { socket: nodePaths.containerdSocket, sandboxImage: imageNames.pause },
+    cgroupParent: `${labCgroup(spec.name)}/${host.name}`,
+    cni: {
+      confDir: nodePaths.cniConfDir,
+      binDir: nodePaths.cniBinDir,
+      socket: nodePaths.cniSocket,
+      stateDir: nodePaths.cniStateDir,
+    },
+    logLevel: 'info',
+  }
+}
+
+/** Starts the agent of a node; it outlives this process. */
+export function startAgentProcess(spec: LabSpec, node: LabHost): StartedProcess {
+  const config = JSON.stringify(agentConfig(spec, node), undefined, 2)
+  writeFileSync(labPaths(spec.name).onHost(node.host.name, nodePaths.agentConfig), config)
+  const argv = [process.execPath, '--enable-source-maps', builtProgram('agent.js'), '--config', nodePaths.agentConfig]
+  return node.host.start(argv, { logFile: nodePaths.agentLog, detached: true })
+}
