@@ -165,4 +165,3 @@ export const serviceFlows = {
   'a Pod to an external address': { from: 'client', to: '192.0.2.20', port: 80, want: masqueraded('near2') },
   'another port of an external address': { from: 'client', to: '192.0.2.20', port: 81, want: 'untouched' },
 } as const satisfies Readonly<Record<string, ServiceFlow>>
-export type ServiceFlowName = keyof typeof serviceFlows
