@@ -1,12 +1,16 @@
 /** The control plane of a lab: server.js --config FILE (JSON, see src/base/config/server-config.ts). */
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 
 import { ServerConfig } from '../src/base/config/server-config.js'
+import { createClient } from '../src/client/http-client.js'
+import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { createApiServer } from '../src/control-plane/apiserver/api-server.js'
+import { startControllers } from '../src/control-plane/controllers/start-controllers.js'
+import { runScheduler } from '../src/control-plane/scheduler/scheduler.js'
 import { openLmdbStore } from '../src/control-plane/store/lmdb-store.js'
 
 const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
@@ -15,6 +19,7 @@ const read = (file: string): string => readFileSync(file, 'utf8')
 
 const log = pino({ name: 'server', level: config.logLevel })
 const stop = new AbortController()
+setMaxListeners(0, stop.signal) // Every controller and informer listens.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
 
 const store = openLmdbStore(join(config.dataDir, 'store'))
@@ -30,7 +35,19 @@ const api = await createApiServer({
 })
 log.info({ addresses: api.addresses, revision: store.revision, startedInMs: Math.round(performance.now()) }, 'serving')
 
-if (!stop.signal.aborted) await once(stop.signal, 'abort')
+const controllersClient = createClient(loadKubeconfig(config.controllersKubeconfig))
+const schedulerClient = createClient(loadKubeconfig(config.schedulerKubeconfig))
+const onError = (error: unknown, key?: string): void => log.warn({ err: error, key }, 'scheduler')
+const running = [
+  startControllers({ client: controllersClient, config, signal: stop.signal, log }),
+  runScheduler({ client: schedulerClient, onError }, stop.signal),
+]
+if (!stop.signal.aborted) await Promise.race([once(stop.signal, 'abort'), ...running])
+
+stop.abort()
+await Promise.all(running)
+controllersClient.close()
+schedulerClient.close()
 await api.close()
 await store.close()
 log.info('stopped')

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -56,6 +57,7 @@ export interface ApiServer {
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { store, advertise, log } = options
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // Every watch listens.
   const cache = await startObjectCache(store, resourceTable, stop.signal)
   const allocation = await openServiceAllocation(store, options)
   const rowOf = ({ resource }: { readonly resource: string }): ResourceType => {
