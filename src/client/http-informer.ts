@@ -83,7 +83,8 @@ export function createInformer<T extends ApiObject>(client: Client, resource: Ap
     }
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
+  async function run(until: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([until]) // Of our own: many informers share one signal, each with listeners of its own.
     let waitMs = backoff.firstMs
     let mustList = true
     while (!signal.aborted) {

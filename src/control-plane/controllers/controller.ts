@@ -35,7 +35,8 @@ export function keyedController({ name, parts, workers = 4, reads, watch, reconc
   const { log, clock = systemClock } = parts
   return {
     name,
-    async run(signal) {
+    async run(until) {
+      const signal = AbortSignal.any([until]) // Of our own: all controllers share one signal, each with listeners of its own.
       const queue: WorkQueue = createWorkQueue({
         workers,
         clock,
