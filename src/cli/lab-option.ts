@@ -23,7 +23,9 @@ export async function requireLab(parts: Parts, name: string = defaultLabName): P
   const lab = await parts.findLab(name)
   if (lab) return lab
   const option = name === defaultLabName ? '' : ` --name ${name}`
-  throw new PodwireError('NOT_FOUND', `There is no lab named ${name} on this machine.`, { hint: `./podwire up${option}` })
+  const others = parts.listLabs()
+  const known = others.length === 0 ? '' : ` There is: ${others.join(', ')}.`
+  throw new PodwireError('NOT_FOUND', `There is no lab named ${name} on this machine.${known}`, { hint: `./podwire up${option}` })
 }
 
 /** NOT_PERMITTED unless root. */

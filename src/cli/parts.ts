@@ -25,12 +25,11 @@ export interface Parts {
   defaultLab(name: string): LabSpec
   /** `file` stands in error messages. */
   parseLab(text: string, file: string): LabSpec
-  /** Makes the images that are missing or out of date. */
-  ensureImages(signal: AbortSignal): Promise<void>
   upLab(spec: LabSpec, options: UpOptions): Promise<UpReport>
   /** True when there was something to remove. */
   downLab(name: string, signal: AbortSignal): Promise<boolean>
   findLab(name: string): Promise<Lab | undefined>
+  listLabs(): readonly string[]
   /** Files with the server's own words, newest last. */
   serverLogs(name: string): readonly string[]
   connect(kubeconfig: string): Client

@@ -69,9 +69,6 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     version: '0.0.0',
     defaultLab,
     parseLab: () => defaultLab('parsed'),
-    ensureImages: async () => {
-      calls.push('images')
-    },
     upLab: async (spec, { onStep }) => {
       calls.push(`up ${spec.name}`)
       onStep?.('hosts', 'started')
@@ -85,6 +82,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       return labs.delete(name)
     },
     findLab: async name => labs.get(name),
+    listLabs: () => [...labs.keys()],
     serverLogs: () => [],
     connect: () => ({ close: () => {} }) as Client,
     applyManifests: async () => {

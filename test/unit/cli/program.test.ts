@@ -67,18 +67,18 @@ t.test('errors of the rooms below keep their code, hint and status; others are d
   t.match(foreign.terminal.written.note, /^INTERNAL TypeError: x is not a function\n +at /)
 })
 
-t.test('up: images, lab, context; -o json reports the time of each step and nothing else', async t => {
+t.test('up: lab, context; -o json reports the time of each step and nothing else', async t => {
   const { dir, kubeconfig, terminal } = folder(t)
   const { parts, calls } = fakeMachine({ terminal }, kubeconfig)
   t.equal(await runCli(['up', '--name', 'red', '-o', 'json'], parts), 0)
-  t.strictSame(calls, ['images', 'up red'])
+  t.strictSame(calls, ['up red'])
   t.equal(terminal.written.note, '')
   const report = JSON.parse(terminal.written.out)
   t.match(report, {
     lab: 'red',
     context: 'podwire-red',
     kubeconfig,
-    steps: [{ step: 'images' }, { step: 'hosts', ms: 12 }],
+    steps: [{ step: 'hosts', ms: 12 }],
     totalMs: Number,
   })
   t.match(readFileSync(join(dir, 'config'), 'utf8'), 'current-context: podwire-red')
@@ -158,5 +158,5 @@ t.test('demo: a lab, the shop, the flows, and the lab is gone again', async t =>
   const { dir, kubeconfig, terminal } = folder(t)
   const failing = fakeMachine({ terminal, applyManifests: () => Promise.reject(new PodwireError('API_REFUSED', 'no')) }, kubeconfig)
   t.equal(await runCli(['demo', '--out', join(dir, 'demo')], failing.parts), 1)
-  t.strictSame(failing.calls, ['images', 'up podwire', 'down podwire'], 'also when it failed')
+  t.strictSame(failing.calls, ['up podwire', 'down podwire'], 'also when it failed')
 })
