@@ -7,6 +7,7 @@ import type { Container, Pod } from '../../src/api/generated/types.js'
 import { cgroupFolders } from '../../src/kernel/cgroup.js'
 import { importImage } from '../../src/lab/images/import-image.js'
 import { writeOciArchive } from '../../src/lab/images/oci-archive.js'
+import { podRuntimeSuite } from '../suites/pod-runtime.js'
 import { type KubeletNode, withKubeletNode } from '../support/kubelet-node.js'
 import { until } from '../support/until.js'
 
@@ -57,6 +58,9 @@ t.test('Pods on a real containerd', async t => {
     const processesOnNode = async () =>
       (await node.host.run(['ps', '-eo', 'comm='])).stdout.split('\n').filter(line => line !== 'ps').length
     const before = { mounts: await mountsOnNode(), processes: await processesOnNode() }
+    await t.test('the runtime keeps the contract', async t => {
+      await podRuntimeSuite(t, { runtime, config, image: 'podwire/toolbox' })
+    })
     let stop = startKubelet()
 
     await t.test('the node registers and becomes ready', async t => {

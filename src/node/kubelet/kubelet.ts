@@ -110,7 +110,7 @@ async function runKubelet({ config, client, runtime, services, host, clock, log 
     nodeDns: () => readNodeDns(config),
     crashes: createBackOff({ ...restartBackOff, clock }),
   }
-  const workers = createPodWorkers(() => parts, mine)
+  const workers = createPodWorkers(parts, mine)
 
   const complain = (what: string) => (error: unknown) => log.warn({ error: String(error) }, what)
   const reporter = createNodeReporter({ config, client, clock, runtime, machine })

@@ -33,6 +33,7 @@ export function createPodStatusWriter({ client, onFailure }: PodStatusWriterOpti
 
   async function send(pod: Pod, entry: Entry): Promise<void> {
     const { name = '', namespace, uid = '' } = pod.metadata ?? {}
+    await Promise.resolve() // `sending` is set before it can be unset.
     while (!isDeepStrictEqual(entry.wanted, entry.published)) {
       const status = entry.wanted
       try {
@@ -41,12 +42,15 @@ export function createPodStatusWriter({ client, onFailure }: PodStatusWriterOpti
         await client.patch(pods, { namespace, name }, body, { type: 'merge', subresource: 'status' }, signal)
       } catch (error) {
         if (!isPodwireError(error, 'NOT_FOUND') && !isPodwireError(error, 'CONFLICT')) {
+          entry.sending = undefined
           onFailure(uid, error)
           return
         }
       }
       entry.published = status
     }
+    // Here and not when the promise has settled: a status written between the two would be lost.
+    entry.sending = undefined
   }
 
   return {
@@ -55,9 +59,7 @@ export function createPodStatusWriter({ client, onFailure }: PodStatusWriterOpti
       const entry = entries.get(uid) ?? { wanted: status, published: pod.status, sending: undefined }
       entries.set(uid, entry)
       entry.wanted = status
-      entry.sending ??= send(pod, entry).finally(() => {
-        entry.sending = undefined
-      })
+      entry.sending ??= send(pod, entry)
     },
     written: podUid => entries.get(podUid)?.wanted,
     flush: async podUid => entries.get(podUid)?.sending,

@@ -24,16 +24,17 @@ export interface PodWorkers {
 const retry = { retryMs: 250, longestRetryMs: 10_000 }
 
 /** All Pods are worked on at the same time, each by one step at a time. */
-export function createPodWorkers(parts: () => PodParts, pods: Informer<Pod>): PodWorkers {
+export function createPodWorkers(parts: PodParts, pods: Informer<Pod>): PodWorkers {
   const workers = new Map<string, PodWorker>()
   const fingerprints = new Map<string, string>()
   const queue = createWorkQueue({
     reconcile,
     workers: Number.POSITIVE_INFINITY,
     ...retry,
+    clock: parts.clock,
     onError(error, uid) {
       const pod = workers.get(uid)?.identity.name
-      parts().log.warn({ pod, uid, error: String(error) }, 'the Pod could not be brought up to date')
+      parts.log.warn({ pod, uid, error: String(error) }, 'the Pod could not be brought up to date')
     },
   })
 
@@ -55,7 +56,7 @@ export function createPodWorkers(parts: () => PodParts, pods: Informer<Pod>): Po
     [...workers.values()].filter(other => keyOf(other.identity) === keyOf(identity))
 
   function start(identity: PodIdentity, pod: Pod | undefined): void {
-    workers.set(identity.uid, createPodWorker(parts(), identity, pod))
+    workers.set(identity.uid, createPodWorker(parts, identity, pod))
     queue.add(identity.uid)
   }
 
