@@ -1,0 +1,71 @@
+/** Everything of one node but its runtime: agent.js --config FILE (JSON, see src/base/config/agent-config.ts). */
+import { existsSync, readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+
+import { AgentConfig, nodePaths } from '../src/base/config/agent-config.js'
+import { systemClock } from '../src/base/time/clock.js'
+import { createClient } from '../src/client/http-client.js'
+import { loadKubeconfig } from '../src/client/kubeconfig.js'
+import { packageRoot } from '../src/kernel/built-program.js'
+import { execConntrack } from '../src/kernel/exec-conntrack.js'
+import { execIptables } from '../src/kernel/exec-iptables.js'
+import { localMachine } from '../src/kernel/local-machine.js'
+import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
+import { startAgent } from '../src/node/agent/agent.js'
+import { connectCri } from '../src/node/kubelet/cri-connection.js'
+import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
+import { createKubelet } from '../src/node/kubelet/kubelet.js'
+import { iptablesProxy } from '../src/proxy-iptables/backend.js'
+
+const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
+const config = AgentConfig.parse(JSON.parse(readFileSync(options.config ?? nodePaths.agentConfig, 'utf8')))
+
+const log = pino({ name: 'agent', level: config.logLevel })
+const stop = new AbortController()
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
+
+const client = createClient(loadKubeconfig(config.kubeconfig))
+const iptables = execIptables(localMachine.run)
+const cri = connectCri(config.containerd.socket, systemClock)
+const dist = `${packageRoot()}/dist`
+const forwarder = existsSync(`${dist}/cni-forward`) ? `${dist}/cni-forward` : undefined
+
+const agent = await startAgent(
+  config,
+  {
+    client,
+    stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables },
+    proxy: iptablesProxy(iptables, execConntrack(localMachine.run)),
+    createKubelet: services =>
+      createKubelet({
+        config: {
+          nodeName: config.nodeName,
+          nodeAddress: config.nodeAddress,
+          nodeLabels: config.nodeLabels,
+          clusterDns: config.clusterDns,
+          clusterDomain: config.clusterDomain,
+          cgroupParent: config.cgroupParent,
+          rootDir: '/var/lib/kubelet',
+          podLogsDir: '/var/log/pods',
+          resolvConf: undefined,
+        },
+        client,
+        runtime: criPodRuntime(cri),
+        services,
+        host: localMachine,
+        clock: systemClock,
+        log,
+      }),
+    programs: { forwarder, plugin: `${dist}/cni.js`, node: process.execPath },
+    clock: systemClock,
+    log,
+  },
+  stop.signal,
+)
+log.info({ node: config.nodeName, startedInMs: Math.round(performance.now()) }, 'running')
+
+await agent.stopped
+client.close()
+cri.close()
+log.info('stopped')

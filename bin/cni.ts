@@ -1,0 +1,3 @@
+import { runPlugin } from '../src/cni/run-plugin.js'
+
+process.exitCode = await runPlugin(process)

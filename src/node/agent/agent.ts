@@ -1,0 +1,168 @@
+import { endpointslices, nodes as nodeResource, services as serviceResource } from '../../api/generated/resources.js'
+import type { EndpointSlice, Node, Service } from '../../api/generated/types.js'
+import type { AgentConfig } from '../../base/config/agent-config.js'
+import { type Cidr, parseCidr, parseIp } from '../../base/net/address.js'
+import type { Clock } from '../../base/time/clock.js'
+import type { Client } from '../../client/client.js'
+import { createInformer } from '../../client/http-informer.js'
+import type { Informer } from '../../client/informer.js'
+import type { NodeStack } from '../../cni/datapath.js'
+import { startForwardServer } from '../../cni/forward-server.js'
+import { type CniFiles, installCni } from '../../cni/install.js'
+import { createCniPlugin } from '../../cni/plugin.js'
+import { bridgedPods } from '../../cni/pod-interface.js'
+import { vxlanDatapath, vxlanDevices, vxlanOverhead } from '../../cni/vxlan-datapath.js'
+import type { Backend } from '../../reconcile/backend.js'
+import { createRunner } from '../../reconcile/runner.js'
+import { buildServiceState } from '../../service-model/build-service-state.js'
+import type { NodeFacts, ServiceState } from '../../service-model/service-state.js'
+import type { Kubelet } from '../kubelet/kubelet.js'
+import type { KubeletLog } from '../kubelet/kubelet-log.js'
+import { nodeNetwork } from './node-network.js'
+import { buildPeers, podRangeOf, vtepMacAnnotation } from './node-peers.js'
+
+/** What the agent is made of, besides its configuration. */
+export interface AgentParts<Applied, Plan> {
+  readonly client: Client
+  readonly stack: NodeStack
+  /** How Services are put into the kernel. */
+  readonly proxy: Backend<ServiceState | undefined, Applied, Plan>
+  /** Makes the kubelet, which reads the same Services. */
+  readonly createKubelet: (services: Informer<Service>) => Kubelet
+  /** The programs that runtimes call. */
+  readonly programs: Pick<CniFiles, 'forwarder' | 'plugin' | 'node'>
+  readonly clock: Clock
+  readonly log: KubeletLog
+}
+
+/** Others' changes of devices and routes are put right so often. */
+const networkIntervals = { minIntervalMs: 10, retryIntervalMs: 250, maxIntervalMs: 30_000, observeIntervalMs: 60_000 }
+/** Rules: at most so often, so that many changed endpoints are one transaction. */
+const proxyIntervals = { minIntervalMs: 100, retryIntervalMs: 1_000, maxIntervalMs: 30_000, observeIntervalMs: 60_000 }
+
+/** An agent that runs. */
+export interface Agent {
+  /** Resolves when everything has stopped after the signal aborted. Pods, devices and rules stay: the next agent takes them over. */
+  readonly stopped: Promise<void>
+}
+
+/** Starts everything one node needs. Nothing here waits for the API server: each part does its work as soon as it knows enough. */
+export async function startAgent<Applied, Plan>(
+  config: AgentConfig,
+  parts: AgentParts<Applied, Plan>,
+  signal: AbortSignal,
+): Promise<Agent> {
+  const { client, stack, clock, log } = parts
+  const ownName = config.nodeName
+  const warn = (what: string) => (error: unknown) => {
+    if (!signal.aborted) log.warn({ error: String(error) }, what)
+  }
+
+  // What is known of the cluster.
+  const onError = warn('a watch was started over')
+  const nodes = createInformer<Node>(client, nodeResource, { clock, onError })
+  const services = createInformer<Service>(client, serviceResource, { clock, onError })
+  const slices = createInformer<EndpointSlice>(client, endpointslices, { clock, onError })
+
+  // The Pod network. Runtimes find the configuration of the network only when Pods can be added.
+  let isSetUp = false
+  async function onSetUp(podRange: Cidr): Promise<void> {
+    isSetUp = true
+    await installCni(
+      { confDir: config.cni.confDir, binDir: config.cni.binDir, ...parts.programs },
+      {
+        datapath: config.datapath.kind,
+        bridge: vxlanDevices.bridge,
+        mtu: config.underlayMtu - vxlanOverhead,
+        stateDir: config.cni.stateDir,
+        ranges: [podRange],
+      },
+    )
+    log.info({ podRange }, 'the Pod network is ready')
+  }
+  const network = createRunner({
+    ...networkIntervals,
+    clock,
+    backend: nodeNetwork({
+      datapathFor: podRange =>
+        vxlanDatapath(stack, {
+          address: parseIp(config.nodeAddress),
+          uplink: config.uplink,
+          underlayMtu: config.underlayMtu,
+          podRange,
+          clusterRange: parseCidr(config.podCidr),
+          vni: config.datapath.vni,
+          port: config.datapath.port,
+        }),
+      onSetUp,
+      async publish({ vtepMac }) {
+        await client.patch(
+          nodeResource,
+          { name: ownName },
+          { metadata: { annotations: { [vtepMacAnnotation]: vtepMac } } },
+          { type: 'merge' },
+          signal,
+        )
+      },
+    }),
+    desired() {
+      const own = nodes.get(ownName)
+      const podRange = podRangeOf(own)
+      const vtepMac = own?.metadata?.annotations?.[vtepMacAnnotation]
+      const published = vtepMac === undefined ? {} : { vtepMac }
+      return podRange === undefined ? undefined : { podRange, published, peers: buildPeers(nodes.list(), ownName) }
+    },
+    onError: warn('the Pod network could not be brought up to date'),
+  })
+  nodes.onChange(network.trigger)
+
+  // CNI calls. DEL is served from the beginning.
+  const calls = await startForwardServer(
+    config.cni.socket,
+    createCniPlugin({
+      datapath: bridgedPods(stack),
+      notReady: () => (isSetUp ? undefined : `node ${ownName} has no Pod network yet`),
+    }),
+  )
+
+  // Services.
+  let state: ServiceState | undefined
+  const proxy = createRunner({
+    ...proxyIntervals,
+    clock,
+    backend: parts.proxy,
+    desired() {
+      if (!services.isSynced || !slices.isSynced) return undefined
+      const node = nodeFacts(config, nodes.get(ownName))
+      state = buildServiceState({ services: services.list(), endpointSlices: slices.list(), node }, state)
+      return state
+    },
+    onError: warn('Services could not be brought up to date'),
+  })
+  for (const informer of [services, slices]) {
+    informer.onChange(proxy.trigger)
+    void informer.synced.then(proxy.trigger)
+  }
+
+  const stopped = Promise.all([
+    nodes.run(signal),
+    services.run(signal),
+    slices.run(signal),
+    network.run(signal),
+    proxy.run(signal),
+    parts.createKubelet(services).run(signal),
+  ]).then(() => calls.close())
+  return { stopped }
+}
+
+const nodeFacts = (config: AgentConfig, node: Node | undefined): NodeFacts => ({
+  name: config.nodeName,
+  family: 4,
+  address: parseIp(config.nodeAddress),
+  zone: node?.metadata?.labels?.['topology.kubernetes.io/zone'],
+  nodePortAddresses: 'all',
+  localhostNodePorts: false,
+  localDetector: { by: 'source', cidr: parseCidr(config.podCidr) },
+  masqueradeAll: config.proxy.masqueradeAll,
+  dropInvalid: true,
+})
