@@ -5,6 +5,7 @@ import { findDuplicateFields } from '../../api/duplicate-fields.js'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../api/json.js'
 import { decodeProtobufBody } from '../../api/protobuf-body.js'
 import { badRequest, tooLarge, unsupportedMediaType } from '../../api/status.js'
+import { PodwireError } from '../../base/errors/podwire-error.js'
 import type { ApiServerRequest } from './authentication.js'
 
 /** Upstream's limit for the body of a resource request. */
@@ -26,10 +27,14 @@ export async function readBody(request: ApiServerRequest): Promise<Buffer> {
   if (announced > largestBody) throw tooLarge(largestBody)
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > largestBody) throw tooLarge(largestBody)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > largestBody) throw tooLarge(largestBody)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof PodwireError ? error : badRequest('the body of the request ended early', error)
   }
   return Buffer.concat(chunks)
 }
