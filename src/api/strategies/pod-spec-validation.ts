@@ -1,4 +1,4 @@
-import { duplicate, type FieldProblem, forbidden, invalid, invalidAll, notSupported, required } from '../field-problem.js'
+import { type FieldProblem, forbidden, invalid, invalidAll, notSupported, required } from '../field-problem.js'
 import type { Container, ContainerPort, EnvVar, PodSpec, Probe, ResourceRequirements, Volume } from '../generated/types.js'
 import { checkConfigMapKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkPortName, checkPortNumber } from '../name-format.js'
 import { validateLabels, validateUnique } from '../validate-meta.js'
@@ -205,7 +205,3 @@ function validateVolume(volume: Volume, field: string): FieldProblem[] {
 /** Nothing to say about an absent value: defaults have filled what must be there. */
 export const oneOf = (value: string | undefined, supported: readonly string[], field: string): FieldProblem[] =>
   value === undefined || supported.includes(value) ? [] : [notSupported(field, value, [...supported].sort())]
-
-/** Names that appear twice. */
-export const duplicates = (names: readonly string[], field: string): FieldProblem[] =>
-  [...new Set(names.filter((name, i) => names.indexOf(name) < i))].map(name => duplicate(field, name))

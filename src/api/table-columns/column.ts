@@ -38,12 +38,6 @@ export const ageColumn: TableColumn = column('Age', 'string', 'Time since the ob
   ageOf(metadata?.creationTimestamp, now),
 )
 
-/** What most resources show. */
-export const plainColumns: readonly TableColumn[] = [
-  nameColumn,
-  column('Created At', 'date', 'When the object was created', ({ metadata }) => metadata?.creationTimestamp ?? ''),
-]
-
 /** `<none>` for what is empty. */
 export const orNone = (text: string | undefined): string => (text ? text : '<none>')
 

@@ -2,7 +2,7 @@ import { parse as parseYaml } from 'yaml'
 
 import { deepestJson } from '../../api/decode-object.js'
 import { findDuplicateFields } from '../../api/duplicate-fields.js'
-import { isJsonObject, type JsonObject, type JsonValue } from '../../api/json.js'
+import type { JsonValue } from '../../api/json.js'
 import { decodeProtobufBody } from '../../api/protobuf-body.js'
 import { badRequest, tooLarge, unsupportedMediaType } from '../../api/status.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
@@ -58,16 +58,6 @@ export function parseBody(bytes: Buffer, mediaType: string): Body {
     default:
       throw unsupportedMediaType(accepted)
   }
-}
-
-/** The body as an object, which every create and update must be. */
-export function parseObject(
-  bytes: Buffer,
-  mediaType: string,
-): { readonly object: JsonObject; readonly duplicateFields: readonly string[] } {
-  const { value, duplicateFields } = parseBody(bytes, mediaType)
-  if (!isJsonObject(value)) throw badRequest('the body of the request must be an object')
-  return { object: value, duplicateFields }
 }
 
 function parseJson(bytes: Buffer): Body {
