@@ -1,0 +1,82 @@
+import { ipOf, type Packet } from '../base/net/packet.js'
+import { inOrder, type Sighting } from './trace.js'
+
+/** What is known of an exchange by its sender. */
+export interface Exchange {
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  /** The Pod or host that sent. */
+  readonly sender: string
+  /** The address it sent to. */
+  readonly target: string
+  /** Absent for ICMP. */
+  readonly sourcePort?: number | undefined
+}
+
+/**
+ * Finds the first packet of an exchange and its answer at every place, through address translation and tunnels, by what neither alters: of TCP
+ * the sequence number, flags and length; of UDP and ICMP the payload, which is unlike any other; of an ICMP error its IP identification.
+ */
+export function correlate(
+  window: readonly Sighting[],
+  exchange: Exchange,
+): { attempts: readonly (readonly Sighting[])[]; reply: readonly Sighting[] } {
+  const all = inOrder(window.filter(({ subject }) => ipOf(subject) !== undefined && subject.transport !== undefined))
+  const first = all.find(sighting => isFirst(sighting, exchange))
+  if (first === undefined) return { attempts: [], reply: [] }
+  const identity = identityOf(first.subject)
+  const sent = all.filter(({ subject }) => identityOf(subject) === identity)
+  const answer = all.find(sighting => isAnswer(sighting, first, sent, exchange))
+  const answerIdentity = answer && identityOf(answer.subject)
+  const answers = answer === undefined ? [] : all.filter(({ subject }) => identityOf(subject) === answerIdentity)
+  return { attempts: splitAttempts(sent), reply: splitAttempts(answers)[0] ?? [] }
+}
+
+function isFirst({ owner, subject, headers }: Sighting, { protocol, sender, target, sourcePort }: Exchange): boolean {
+  const { transport } = subject
+  if (owner !== sender || transport?.kind !== protocol || headers.dst !== target) return false
+  if (transport.kind === 'tcp') return transport.sport === sourcePort && transport.flags === 'SYN'
+  if (transport.kind === 'udp') return transport.sport === sourcePort
+  return transport.type === 8
+}
+
+function identityOf(packet: Packet): string {
+  const { transport, payload, payloadLength } = packet
+  if (transport?.kind === 'tcp') return `tcp ${transport.seq} ${transport.flags} ${payloadLength}`
+  if (transport?.kind === 'udp') return `udp ${payloadLength} ${Buffer.from(payload).toString('base64')}`
+  if (transport?.quoted) return `${transport.kind} error ${transport.type} ${transport.code} ${ipOf(packet)?.id}`
+  return `${transport?.kind} ${transport?.type} ${Buffer.from(payload).toString('base64')}`
+}
+
+/** The first packet back: what acknowledges the SYN, what answers the datagram from where it arrived, or the ICMP error about either. */
+function isAnswer({ subject, headers, timeNs }: Sighting, first: Sighting, sent: readonly Sighting[], exchange: Exchange): boolean {
+  const { transport } = subject
+  if (timeNs < first.timeNs) return false
+  if ((transport?.kind === 'icmp' || transport?.kind === 'icmpv6') && transport.quoted) {
+    const { quoted } = transport
+    return sent.some(
+      ({ headers: asked }) =>
+        asked.src === quoted.src && asked.dst === quoted.dst && asked.sport === quoted.sport && asked.dport === quoted.dport,
+    )
+  }
+  if (transport?.kind !== exchange.protocol) return false
+  if (transport.kind === 'tcp' && first.subject.transport?.kind === 'tcp') {
+    return transport.ack === (first.subject.transport.seq + 1) % 2 ** 32 && /^(SYN-ACK|RST-ACK)$/.test(transport.flags)
+  }
+  if (transport.kind === 'icmp') return transport.type === 0 && Buffer.from(subject.payload).equals(Buffer.from(first.subject.payload))
+  return sent.some(
+    ({ headers: asked }) =>
+      asked.src === headers.dst && asked.sport === headers.dport && asked.dst === headers.src && asked.dport === headers.sport,
+  )
+}
+
+/** A retransmission begins where the packet shows again at the place that saw it first. */
+function splitAttempts(sightings: readonly Sighting[]): readonly (readonly Sighting[])[] {
+  const attempts: Sighting[][] = []
+  const [first] = sightings
+  for (const sighting of sightings) {
+    const isStart = sighting.owner === first?.owner && sighting.interface === first.interface && sighting.dir === first.dir
+    if (isStart) attempts.push([])
+    attempts.at(-1)!.push(sighting)
+  }
+  return attempts
+}

@@ -1,0 +1,52 @@
+import type { Headers } from '../base/net/path.js'
+import type { HopRecord } from '../base/results/run-record.js'
+import { changesBetween } from './match-path.js'
+import { type RoleContext, roleOf } from './roles.js'
+import type { Sighting } from './trace.js'
+
+const endpoint = (ip: string | undefined, port: number | undefined): string => `${ip ?? '?'}${port === undefined ? '' : `:${port}`}`
+
+/** One line: `10.244.1.5:41234 → 10.96.0.10:80 TCP SYN ttl 64`, and what it travels in. */
+export function describeHeaders(headers: Headers): string {
+  const { src, dst, sport, dport, proto = '', flags, ttl, outer } = headers
+  const words = [
+    `${endpoint(src, sport)} → ${endpoint(dst, dport)}`,
+    proto.toUpperCase(),
+    flags ?? '',
+    ttl === undefined ? '' : `ttl ${ttl}`,
+  ]
+  const tunnel = outer === undefined ? [] : [`in VXLAN vni ${outer.vni ?? '?'} ${outer.src} → ${outer.dst}`]
+  return [...words, ...tunnel].filter(word => word !== '').join(' ')
+}
+
+/** What changed between two hops, as chips: `dst 10.96.0.10:80 → 10.244.2.9:8080`, `ttl 64 → 63`, `+VXLAN vni 1`. */
+export function describeChanges(before: Headers | undefined, now: Headers): string[] {
+  if (before === undefined) return []
+  const changes = changesBetween(before, now)
+  const has = (...names: readonly (typeof changes)[number][]): boolean => names.some(name => changes.includes(name))
+  return [
+    ...(has('src', 'sport') ? [`src ${endpoint(before.src, before.sport)} → ${endpoint(now.src, now.sport)}`] : []),
+    ...(has('dst', 'dport') ? [`dst ${endpoint(before.dst, before.dport)} → ${endpoint(now.dst, now.dport)}`] : []),
+    ...(has('ttl') ? [`ttl ${before.ttl} → ${now.ttl}`] : []),
+    ...(has('mac') ? [`MAC ${before.ethSrc} → ${now.ethSrc}`] : []),
+    ...(has('encap') ? [`+VXLAN vni ${now.outer?.vni}`] : []),
+    ...(has('decap') ? ['−VXLAN'] : []),
+  ]
+}
+
+/** A sighting in the form in which runs are recorded. */
+export function hopRecord(sighting: Sighting, before: Headers | undefined, context: RoleContext): HopRecord {
+  const { place, owner, host, dir, timeNs, frame, headers } = sighting
+  return {
+    at: place === undefined ? `${owner}:${sighting.interface}` : roleOf(place, context),
+    owner,
+    host,
+    interface: sighting.interface,
+    dir,
+    timeNs: String(timeNs),
+    frame,
+    summary: describeHeaders(headers),
+    changes: describeChanges(before, headers),
+    headers: { ...headers },
+  }
+}

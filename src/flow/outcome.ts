@@ -1,0 +1,113 @@
+import type { Finding } from '../base/results/run-record.js'
+import { aliasOf, nodeOfBound } from './bind.js'
+import type { Bound, BoundPod } from './bound.js'
+import type { OutcomeExpectation, ResponseExpectation } from './flow-test-schema.js'
+import type { ProbeResult } from './probe-protocol.js'
+import { boundAs, type RoleContext, resolveValue } from './roles.js'
+import type { Trace } from './trace.js'
+
+/** Whether an exchange ended as expected; what only the captures can tell is left to `judgeOutcome`. */
+export function endedAs(expected: OutcomeExpectation, { outcome }: ProbeResult): boolean {
+  if (typeof expected === 'string') return outcome === expected
+  if ('dropped' in expected) return outcome === 'timeout'
+  return expected.rejected.with === 'icmp-net-unreachable' || expected.rejected.with === 'icmp-host-unreachable'
+    ? outcome === 'unreachable'
+    : outcome === 'refused'
+}
+
+export const outcomeText = (expected: OutcomeExpectation): string =>
+  typeof expected === 'string'
+    ? expected
+    : 'dropped' in expected
+      ? `dropped${expected.dropped.on ? ` on ${expected.dropped.on}` : ''}`
+      : `rejected with ${expected.rejected.with}`
+
+const rejections: Readonly<Record<string, readonly [type: number, code: number]>> = {
+  'icmp-net-unreachable': [3, 0],
+  'icmp-host-unreachable': [3, 1],
+  'icmp-port-unreachable': [3, 3],
+  'icmp-admin-prohibited': [3, 13],
+}
+
+/** Compares the end of an exchange, and where the captures say it came about. */
+export function judgeOutcome(
+  expected: OutcomeExpectation,
+  {
+    result,
+    trace,
+    where,
+    context,
+  }: { readonly result: ProbeResult; readonly trace: Trace; readonly where: string; readonly context: RoleContext },
+): Finding[] {
+  if (!endedAs(expected, result)) {
+    const message = `it ended ${result.outcome}${result.error ? ` (${result.error})` : ''}, not ${outcomeText(expected)}`
+    return [{ severity: 'fail', message, where }]
+  }
+  if (typeof expected === 'string') return []
+  if ('rejected' in expected) {
+    const answer = trace.reply.at(-1)?.subject.transport
+    const wanted = rejections[expected.rejected.with]
+    const isRight =
+      wanted === undefined
+        ? answer?.kind === 'tcp' && answer.flags.includes('RST')
+        : answer?.kind === 'icmp' && answer.type === wanted[0] && answer.code === wanted[1]
+    if (isRight) return []
+    const seen = answer === undefined ? 'no answer' : answer.kind === 'icmp' ? `ICMP type ${answer.type} code ${answer.code}` : answer.kind
+    return [{ severity: 'fail', message: `it was rejected with ${seen}, not ${expected.rejected.with}`, where }]
+  }
+  const last = trace.attempts[0]?.at(-1)
+  const { on } = expected.dropped
+  const node = on === undefined ? undefined : nodeOfBound(boundAs(aliasOf(on), context))
+  if (node === undefined || last?.host === node) return []
+  return [{ severity: 'fail', message: `it was last seen on ${last?.host ?? 'no host'}, not on ${node}`, where }]
+}
+
+/** Compares what the answer said. */
+export function judgeResponse(
+  expected: ResponseExpectation,
+  result: ProbeResult,
+  { where, context }: { readonly where: string; readonly context: RoleContext },
+): Finding[] {
+  const findings: Finding[] = []
+  const fail = (message: string): void => void findings.push({ severity: 'fail', message, where })
+  if (expected.status !== undefined && result.status !== expected.status)
+    fail(`the HTTP status is ${result.status ?? 'missing'}, not ${expected.status}`)
+  if (expected.rcode !== undefined && result.rcode !== expected.rcode)
+    fail(`the name server answered ${result.rcode ?? 'nothing'}, not ${expected.rcode}`)
+  const server = readServerAnswer(result)
+  if (expected.from !== undefined) {
+    const wanted = boundAs(aliasOf(expected.from), context)
+    if (server?.pod !== nameOf(wanted)) fail(`${server?.pod ?? 'nobody that tells its name'} answered, not ${wanted.key}`)
+  }
+  if (expected.client !== undefined) {
+    const wanted = resolveValue(expected.client, context)
+    if (server?.client !== wanted) fail(`the server saw its client at ${server?.client ?? 'an address it did not tell'}, not at ${wanted}`)
+  }
+  if (expected.answers !== undefined) {
+    const wanted = expected.answers.map(value => String(resolveValue(value, context))).sort()
+    const seen = [...(result.answers ?? [])].sort()
+    if (wanted.join() !== seen.join()) fail(`the name stands for ${seen.join(', ') || 'nothing'}, not for ${wanted.join(', ')}`)
+  }
+  return findings
+}
+
+const nameOf = ({ key }: Bound): string => key.split('/').at(-1)!
+
+/** What a test server (bin/test-server.ts) said of itself and its client. */
+function readServerAnswer({ body }: ProbeResult): { readonly pod: string; readonly client: string } | undefined {
+  try {
+    const { pod, client } = JSON.parse(body ?? '') as { pod: string; client: { address: string } }
+    return { pod, client: client.address }
+  } catch {
+    return undefined
+  }
+}
+
+/** The Pod among `candidates` that took the exchange: where it was last addressed to, else who says that it answered. */
+export function serverOf(trace: Trace | undefined, result: ProbeResult, candidates: readonly BoundPod[]): BoundPod | undefined {
+  const reached = trace?.attempts
+    .flatMap(attempt => attempt.toReversed().map(({ headers }) => headers.dst))
+    .find(dst => candidates.some(({ ip }) => ip === dst))
+  const name = readServerAnswer(result)?.pod
+  return candidates.find(({ ip }) => ip === reached) ?? candidates.find(candidate => nameOf(candidate) === name)
+}

@@ -1,0 +1,280 @@
+import { PodwireError } from '../base/errors/podwire-error.js'
+import type { Headers, HopStep, Journey, PathEnd, PathStep } from '../base/net/path.js'
+import { vxlanPath } from '../cni/path.js'
+import { translateService, untranslated } from '../proxy-iptables/path.js'
+import { nodeOfBound } from './bind.js'
+import type { BoundHost, BoundPod, BoundService } from './bound.js'
+import type { ExpectedConntrack, ExpectedHop, ForbiddenHop } from './expectation.js'
+import type { HostFacts, LabFacts } from './lab-facts.js'
+import type { WrittenExpectation } from './resolve-expectation.js'
+import { type RoleContext, roleOf } from './roles.js'
+
+/** One exchange as the cluster's objects explain it. */
+export interface PredictedFlow {
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  readonly client: BoundPod | BoundHost
+  readonly sourcePort: number | undefined
+  /** Where it is sent: an address and, but for ICMP, a port. */
+  readonly target: { readonly ip: string; readonly port: number | undefined }
+  /** The Service it is sent to, by ClusterIP or through a node's port. */
+  readonly service: BoundService | undefined
+  /** Of a NodePort: the node that is asked. */
+  readonly door: string | undefined
+  /** The Pod that takes it; undefined when the Service has no endpoints. */
+  readonly server: BoundPod | undefined
+  readonly serverPort: number | undefined
+}
+
+const initialTtl = 64
+
+/** The ordered hops there and back under this lab's facts, and what follows of them: conntrack entries and places that must not see it. */
+export function predict(flow: PredictedFlow, context: RoleContext, leg = 'flow'): WrittenExpectation {
+  const { facts } = context
+  if (facts.datapath !== 'vxlan' || facts.proxy !== 'iptables') {
+    throw new PodwireError('KERNEL_UNSUPPORTED', `no path is known for datapath ${facts.datapath} with proxy ${facts.proxy}`)
+  }
+  const { client, server, service } = flow
+  const clientEnd = endOf(client)
+  const entry = nodeOfBound(client) ?? flow.door
+  const bridgeNetfilter = (node: string): boolean => facts.hosts.get(node)?.isBridgeFiltered ?? false
+  const travel = (journey: Omit<Journey, 'bridgeNetfilter'>): readonly PathStep[] => vxlanPath({ ...journey, bridgeNetfilter })
+
+  if (server === undefined) {
+    const end: PathEnd = { kind: 'host', host: entry!, isNode: true }
+    const path = untranslated(travel({ from: clientEnd, to: end, entry }))
+    // The host's own answer: it passes no translation, and of the output hooks nothing is seen.
+    const reply = untranslated(travel({ from: end, to: clientEnd }))
+    const rejecting = client.kind === 'pod' ? facts.hosts.get(entry!)?.bridge?.addresses[0] : facts.hosts.get(entry!)?.address
+    const answer = { ...(rejecting !== undefined && { src: rejecting }), dst: client.ip, proto: 'icmp' as const, ttl: initialTtl }
+    return {
+      legs: [
+        {
+          name: leg,
+          path: dress(path, requestOf(flow, context), { flow, isReply: false, context }),
+          reply: dress(reply, answer, { flow, isReply: true, context }),
+          isStrict: true,
+        },
+      ],
+      never: flow.door === undefined ? [neverOnUplink({ dst: flow.target.ip }, 'a ClusterIP is virtual')] : [],
+      conntrack: [],
+    }
+  }
+  const serverEnd = endOf(server)
+  const isMasqueraded =
+    service !== undefined && (flow.door !== undefined || client.kind === 'host' || client.key === server.key || facts.masqueradeAll)
+  const translation = service && { host: entry!, isMasqueraded }
+  const there = travel({ from: clientEnd, to: serverEnd, entry, redirectedOn: translation?.host })
+  const back = travel({ from: serverEnd, to: clientEnd, redirectedOn: isMasqueraded ? entry : undefined })
+  const path = translation ? translateService(there, translation, 'path') : untranslated(there)
+  const reply = translation ? translateService(back, translation, 'reply') : untranslated(back)
+  const dressedPath = dress(path, requestOf(flow, context), { flow, isReply: false, context })
+  const seenSource = dressedPath.at(-1)?.see.src ?? client.ip
+  return {
+    legs: [
+      {
+        name: leg,
+        path: dressedPath,
+        reply: dress(reply, answerOf(flow, seenSource, isMasqueraded), { flow, isReply: true, context }),
+        isStrict: true,
+      },
+    ],
+    never: forbidden(flow, context),
+    conntrack: translation === undefined ? [] : [trackedAs(flow, translation.host, seenSource, isMasqueraded)],
+  }
+}
+
+const endOf = (bound: BoundPod | BoundHost): PathEnd =>
+  bound.kind === 'pod'
+    ? { kind: 'pod', pod: bound.key, node: bound.node }
+    : { kind: 'host', host: bound.key, isNode: bound.role === 'node' }
+
+function requestOf({ protocol, client, sourcePort, target, server, service }: PredictedFlow, { facts }: RoleContext): Headers {
+  const isLocal = target.ip.startsWith('127.')
+  const staysInside = client.key === server?.key && service === undefined
+  const mac = client.kind === 'pod' ? client.mac : client.role === 'external' ? facts.hosts.get(client.key)?.uplink?.mac : undefined
+  return {
+    // A node's own packet has the address of the interface it leaves by; that is not predicted here.
+    ...(client.kind === 'pod' ? { src: isLocal ? target.ip : client.ip } : client.role === 'external' ? { src: client.ip } : {}),
+    dst: target.ip,
+    proto: protocol,
+    ttl: initialTtl,
+    ...(sourcePort !== undefined && { sport: sourcePort }),
+    ...(target.port !== undefined && { dport: target.port }),
+    ...(protocol === 'tcp' && { flags: 'SYN' }),
+    ...(mac !== undefined && !staysInside && { ethSrc: mac }),
+  }
+}
+
+function answerOf(
+  { protocol, client, sourcePort, target, server, serverPort, service }: PredictedFlow,
+  seenSource: string,
+  isMasqueraded: boolean,
+): Headers {
+  const isLocal = target.ip.startsWith('127.')
+  const isNode = client.kind === 'host' && client.role === 'node'
+  return {
+    src: isLocal ? target.ip : server!.ip,
+    ...(isLocal ? { dst: target.ip } : isMasqueraded || !isNode ? { dst: seenSource } : {}),
+    proto: protocol,
+    ttl: initialTtl,
+    ...(serverPort !== undefined && { sport: serverPort }),
+    ...(sourcePort !== undefined && !isMasqueraded && { dport: sourcePort }),
+    ...(protocol === 'tcp' && { flags: 'SYN-ACK' }),
+    ...((client.key !== server!.key || service !== undefined) && { ethSrc: server!.mac }),
+  }
+}
+
+interface Direction {
+  readonly flow: PredictedFlow
+  readonly isReply: boolean
+  readonly context: RoleContext
+}
+
+/** Gives the places the headers they must show: the first packet's, altered by what each hop changes. */
+function dress(steps: readonly HopStep[], first: Headers, direction: Direction): readonly ExpectedHop[] {
+  const { context } = direction
+  let current: Headers = first
+  let isFirst = true
+  return steps.map(step => {
+    const next = isFirst ? current : advance(current, step, direction)
+    isFirst = false
+    if (!step.isOptional) current = next
+    return {
+      at: roleOf(step.place, context),
+      place: { owner: step.place.owner, port: step.place.port, ...(step.place.pod !== undefined && { pod: step.place.pod }) },
+      dir: step.dir,
+      see: next,
+      changed: { must: step.changed, may: step.maybe },
+      why: undefined,
+      isOptional: step.isOptional,
+      where: `prediction for ${context.facts.datapath} and ${context.facts.proxy}`,
+    }
+  })
+}
+
+/** The headers after a hop's changes; what cannot be known beforehand, as the port of a masqueraded source, is left open. */
+function advance(before: Headers, { place, changed, maybe }: HopStep, { flow, isReply, context: { facts } }: Direction): Headers {
+  const { src, dst, sport, dport, ttl, ethSrc, outer, ...rest } = before
+  const { client, server, serverPort, target, sourcePort } = flow
+  const host = facts.hosts.get(place.owner)
+  const known = <K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } =>
+    value === undefined ? {} : ({ [key]: value } as { [P in K]?: V })
+  const isTo = (end: BoundPod | BoundHost | undefined, port: number | undefined) => ({ ...known('dst', end?.ip), ...known('dport', port) })
+  const turned = changed.includes('dst')
+    ? isReply
+      ? isTo(client, sourcePort)
+      : isTo(server, serverPort)
+    : { ...known('dst', dst), ...known('dport', dport) }
+  const from = changed.includes('src')
+    ? isReply
+      ? { src: target.ip, ...known('sport', target.port) }
+      : known('src', masqueradeAddress(place.port, host, facts, flow))
+    : { ...known('src', src), ...known('sport', sport) }
+  const mac = changed.includes('mac') ? macOf(place.port, host) : maybe.includes('mac') ? undefined : ethSrc
+  const isTunnelled = changed.includes('encap') || (outer !== undefined && !changed.includes('decap'))
+  return {
+    ...rest,
+    ...turned,
+    ...from,
+    ...known('ttl', ttl === undefined ? undefined : changed.includes('ttl') ? ttl - 1 : ttl),
+    ...known('ethSrc', mac),
+    ...(isTunnelled && { outer: outer ?? outerFrom(host, turned.dst ?? dst, facts) }),
+  }
+}
+
+const macOf = (port: string, host: HostFacts | undefined): string | undefined =>
+  port === 'bridge' ? host?.bridge?.mac : port === 'vxlan' ? host?.vxlan?.mac : port === 'uplink' ? host?.uplink?.mac : undefined
+
+/** MASQUERADE takes the address of the interface the packet leaves by; towards a Pod of the same node that is the bridge. */
+function masqueradeAddress(port: string, host: HostFacts | undefined, facts: LabFacts, flow: PredictedFlow): string | undefined {
+  if (port === 'vxlan') return host?.vxlan?.addresses[0]
+  if (port === 'uplink') return host?.address
+  const node = host ?? facts.hosts.get(flow.server?.node ?? '')
+  return node?.bridge?.addresses[0]
+}
+
+/** The tunnel's headers as its first node writes them; the other end is the node that has the destination. */
+function outerFrom(host: HostFacts | undefined, dst: string | undefined, facts: LabFacts): NonNullable<Headers['outer']> {
+  const others = [...facts.hosts.values()].filter(({ role, name }) => role === 'node' && name !== host?.name)
+  const there = others.find(
+    ({ vxlan, bridge, attachments }) =>
+      dst !== undefined &&
+      (vxlan?.addresses.includes(dst) ||
+        bridge?.addresses.includes(dst) ||
+        attachments.some(({ addresses }) => addresses.some(each => each.split('/')[0] === dst))),
+  )
+  return {
+    proto: 'udp',
+    dport: 4789,
+    ...(host && { src: host.address }),
+    ...(there && { dst: there.address }),
+    ...(host?.vxlan?.vni !== undefined && { vni: host.vxlan.vni }),
+    ttl: initialTtl,
+  }
+}
+
+function forbidden(flow: PredictedFlow, context: RoleContext): readonly ForbiddenHop[] {
+  const { client, server, service, target } = flow
+  const rules: ForbiddenHop[] = []
+  if (client.kind === 'pod' && server !== undefined) {
+    rules.push(neverOnUplink({ src: client.ip, dst: server.ip }, 'no Pod address travels the underlay without an outer header'))
+  }
+  if (service?.ip !== undefined && target.ip === service.ip) rules.push(neverOnUplink({ dst: service.ip }, 'a ClusterIP is virtual'))
+  if (client.kind === 'pod' && service !== undefined && server !== undefined && server.key !== client.key) {
+    const at = roleOf({ owner: client.key, ownerKind: 'pod', port: 'eth0' }, context)
+    const why = 'the reply skipped conntrack (br_netfilter off?); the client would answer RST'
+    rules.push({
+      at,
+      place: { owner: client.key, port: 'eth0' },
+      dir: 'in',
+      see: { src: server.ip, proto: flow.protocol, ...portOf(flow) },
+      why,
+      where: 'preset',
+    })
+  }
+  if (flow.door !== undefined && server !== undefined) {
+    const at = roleOf({ owner: server.key, ownerKind: 'pod', port: 'eth0' }, context)
+    rules.push({
+      at,
+      place: { owner: server.key, port: 'eth0' },
+      dir: undefined,
+      see: { src: client.ip },
+      why: 'the source of a NodePort connection is masqueraded, or the reply would leave by another node',
+      where: 'preset',
+    })
+  }
+  return rules
+}
+
+const portOf = ({ sourcePort }: PredictedFlow): { dport?: number } => (sourcePort === undefined ? {} : { dport: sourcePort })
+
+const neverOnUplink = (see: ForbiddenHop['see'], why: string): ForbiddenHop => ({
+  at: '*:uplink',
+  place: { owner: '*', port: 'uplink' },
+  dir: undefined,
+  see,
+  why,
+  where: 'preset',
+})
+
+function trackedAs(flow: PredictedFlow, host: string, seenSource: string, isMasqueraded: boolean): ExpectedConntrack {
+  const { protocol, client, sourcePort, target, server, serverPort } = flow
+  const isNode = client.kind === 'host' && client.role === 'node'
+  return {
+    on: host,
+    orig: {
+      ...(!isNode && { src: client.ip }),
+      dst: target.ip,
+      ...(sourcePort !== undefined && { sport: sourcePort }),
+      ...(target.port !== undefined && { dport: target.port }),
+    },
+    reply: {
+      src: server!.ip,
+      ...(isMasqueraded || !isNode ? { dst: seenSource } : {}),
+      ...(serverPort !== undefined && { sport: serverPort }),
+    },
+    state: protocol === 'tcp' ? 'ASSURED' : undefined,
+    nat: isMasqueraded ? ['snat', 'dnat'] : ['dnat'],
+    where: 'preset',
+  }
+}
