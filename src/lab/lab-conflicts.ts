@@ -5,6 +5,8 @@ import type { LabShape } from './lab-shape.js'
 /** Two parts of a lab file that do not go together, told at the place that the reader would change. */
 export interface Conflict {
   readonly path: readonly (string | number)[]
+  /** The other part, for a file that leaves the first one at its default. */
+  readonly otherPath?: readonly (string | number)[]
   readonly message: string
 }
 
@@ -40,9 +42,10 @@ function* rangeConflicts({ underlay, pods, services }: Partial<LabShape>): Gener
     ...(pods ? [{ path: ['pods', 'cidr'], what: 'the Pods', cidr: parseCidr(pods.cidr) }] : []),
     ...(services ? [{ path: ['services', 'cidr'], what: 'the Services', cidr: parseCidr(services.cidr) }] : []),
   ]
-  for (const [i, { path, cidr }] of ranges.entries()) {
+  for (const [i, { path, what, cidr }] of ranges.entries()) {
     for (const earlier of ranges.slice(0, i)) {
-      if (cidrsOverlap(cidr, earlier.cidr)) yield { path, message: `${cidr} overlaps ${earlier.cidr} of ${earlier.what}` }
+      if (!cidrsOverlap(cidr, earlier.cidr)) continue
+      yield { path, otherPath: earlier.path, message: `${cidr} of ${what} overlaps ${earlier.cidr} of ${earlier.what}` }
     }
     for (const [special, meaning] of Object.entries(specialRanges)) {
       if (cidrsOverlap(cidr, special as Cidr)) yield { path, message: `${cidr} overlaps ${special}, which is ${meaning}` }

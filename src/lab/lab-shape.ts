@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { parseCidr } from '../base/net/address.js'
+import { parseInterfaceAddress } from '../base/net/address.js'
 import { controlPlaneName, underlayName } from './host-names.js'
 
 export const LabName = z
@@ -25,11 +25,13 @@ const Cidr = z.cidrv4('use an IPv4 range such as 10.244.0.0/16').refine(isRange,
   error: issue => `${issue.input} has bits set after its prefix: write the first address of the range`,
 })
 
+/** Text that is no address with a prefix at all is refused by the check before. */
 function isRange(text: string): boolean {
   try {
-    return parseCidr(text) === text
+    const { ip, prefix, cidr } = parseInterfaceAddress(text)
+    return `${ip}/${prefix}` === cidr
   } catch {
-    return false
+    return true
   }
 }
 

@@ -47,7 +47,10 @@ function valueProblems(doc: Document): readonly Problem[] {
   const conflicts = typeof value === 'object' && !Array.isArray(value) ? findConflicts(validParts(value as Record<string, unknown>)) : []
   return [
     ...issues.flatMap(issue => issueProblems(doc, issue)),
-    ...conflicts.map(({ path, message }) => ({ offset: offsetOf(doc, path), text: `${z.core.toDotPath(path)}: ${message}` })),
+    ...conflicts.map(({ path: first, otherPath, message }) => {
+      const path = otherPath !== undefined && !doc.hasIn(first) ? otherPath : first
+      return { offset: offsetOf(doc, path), text: `${z.core.toDotPath(path)}: ${message}` }
+    }),
   ]
 }
 
