@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
@@ -27,21 +28,25 @@ export interface FlowRunOptions extends FlowLab {
   readonly outDir: string
   /** What runs bin/probe on a host of the lab; this machine's own Node and build when absent. */
   readonly probeArgv?: readonly string[]
+  /** How long a flow is tried until it ends as expected; nothing tells when every node has programmed a change. */
+  readonly settleMs?: number
   /** Called as each flow begins. */
   readonly onFlow?: (name: string) => void
 }
 
 /** The name of the capture beside results.json. */
 const pcapngName = 'flows.pcapng'
-/** Nothing tells when every node has programmed a change, so a flow is tried until it ends as expected, this long. */
-const settleMs = 10_000
+const defaultSettleMs = 10_000
 const settleIntervalMs = 200
 
 /**
  * Sends every flow twice, first unwatched and then with captures in all namespaces on its way, and compares what was seen with what must be.
  * Errors: CONFIG_INVALID and NOT_FOUND for the files; what the manifests under `given` meet; ABORTED. What goes wrong with one flow is its verdict.
  */
-export async function runFlows(options: FlowRunOptions, signal: AbortSignal): Promise<RunRecord> {
+export async function runFlows(options: FlowRunOptions, outerSignal: AbortSignal): Promise<RunRecord> {
+  // Every capture and prober listens to it.
+  const signal = AbortSignal.any([outerSignal])
+  setMaxListeners(0, signal)
   const { files, hosts, client, lab, outDir, onFlow } = options
   const started = Date.now()
   const documents = await readFlowFiles(files)
@@ -139,7 +144,7 @@ class FlowRun {
       const { parts, sent, error } = await this.#try(document)
       const outcome = sent && outcomeOf(sent, document.test.spec.expect.outcome)
       const isDone = sent !== undefined && isAsExpected(document, sent)
-      if (isDone || Date.now() - startedAt > settleMs) {
+      if (isDone || Date.now() - startedAt > (this.#options.settleMs ?? defaultSettleMs)) {
         const settled = error === undefined ? undefined : ({ verdict: 'error', reason: messageOf(error) } as const)
         this.#prepared.push({ document, startedAt, settled, parts, outcomeUnwatched: outcome })
         return

@@ -2,10 +2,11 @@
  * Two nodes, an underlay and a host outside, made by hand with `ip` and `iptables` in namespaces without names: what the datapath and the proxy of
  * podwire would make, but by other code, so that tests of captures do not test two things at once.
  */
-import { createNetns, type NetnsHandle } from '../../src/kernel/netns.js'
-import { localMachine } from '../../src/kernel/local-machine.js'
-import type { Host } from '../../src/kernel/host.js'
+
 import { fileURLToPath } from 'node:url'
+import type { Host } from '../../src/kernel/host.js'
+import { localMachine } from '../../src/kernel/local-machine.js'
+import { createNetns, type NetnsHandle } from '../../src/kernel/netns.js'
 
 export interface RigPod {
   readonly name: string
@@ -41,11 +42,11 @@ export async function makeTwoNodes(signal: AbortSignal): Promise<Rig> {
   }
   const batch = (host: Host, lines: readonly string[]) => host.run(['ip', '-batch', '-'], { input: lines.join('\n'), signal })
   const underlay = make('underlay')
-  await batch(underlay.host, ['link add br0 type bridge', 'link set br0 up'])
+  await batch(underlay.host, ['link add br0 type bridge', 'link set br0 up', 'addr add 172.30.0.1/24 dev br0'])
 
   const attach = async (host: Host, netns: NetnsHandle, name: string, address: string) => {
     await batch(underlay.host, [`link add ${name} type veth peer name eth0 netns ${netns.path}`, `link set ${name} master br0 up`])
-    await batch(host, ['link set lo up', 'link set eth0 up', `addr add ${address}/24 dev eth0`])
+    await batch(host, ['link set lo up', 'link set eth0 up', `addr add ${address}/24 dev eth0`, 'route add default via 172.30.0.1'])
   }
   const one = make('node-1')
   const two = make('node-2')
@@ -81,7 +82,10 @@ export async function makeTwoNodes(signal: AbortSignal): Promise<Rig> {
     const veth = `veth${name}`
     const mac = `0a:58:0a:f4:0${n}:0${last}`
     const ip = `10.244.${n}.${last}`
-    await batch(node, [`link add ${veth} type veth peer name eth0 address ${mac} netns ${netns.path}`, `link set ${veth} master cni0 mtu 1450 up`])
+    await batch(node, [
+      `link add ${veth} type veth peer name eth0 address ${mac} netns ${netns.path}`,
+      `link set ${veth} master cni0 mtu 1450 up`,
+    ])
     await node.run(['bridge', 'link', 'set', 'dev', veth, 'hairpin', 'on'], { signal })
     await batch(host, ['link set lo up', 'link set eth0 mtu 1450 up', `addr add ${ip}/24 dev eth0`, `route add default via 10.244.${n}.1`])
     return { name, node: `node-${n}`, ip, mac, veth, netns, host }
@@ -90,7 +94,10 @@ export async function makeTwoNodes(signal: AbortSignal): Promise<Rig> {
 
   const servers = await Promise.all(
     Object.values(pods).map(async ({ name, host }) => {
-      const server = host.start([...testServerArgv, '--http', '8080', '--tcp', '9000', '--udp', '9001'], { env: { POD_NAME: name }, signal })
+      const server = host.start([...testServerArgv, '--http', '8080', '--tcp', '9000', '--udp', '9001'], {
+        env: { POD_NAME: name },
+        signal,
+      })
       await new Promise<void>((resolve, reject) => {
         let lines = 0
         server.stdout?.on('data', (chunk: Uint8Array) => {

@@ -1,0 +1,163 @@
+/** The whole proof on real packets: two hand-made nodes, flows sent, captured, predicted and judged. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+
+import type { FlowRecord, RunRecord } from '../../src/base/results/run-record.js'
+import { runFlows } from '../../src/flow/run-flows.js'
+import { rigLab } from '../support/rig-lab.js'
+import { makeTwoNodes, probeArgv } from '../support/two-nodes.js'
+
+const head = (name: string): string => `apiVersion: podwire.dev/v1alpha1\nkind: FlowTest\nmetadata: {name: ${name}}\n`
+
+const toPod = (name: string, preset: string, server: string): string => `${head(name)}spec:
+  bind: {client: {pod: default/client}, server: {pod: default/${server}}}
+  send: {from: $client, to: $server, tcp: {port: 8080}}
+  expect: {outcome: delivered, preset: ${preset}}
+`
+const toService = (name: string, preset: string): string => `${head(name)}spec:
+  bind: {client: {pod: default/client}, svc: {service: default/echo, port: http}, server: {endpointOf: $svc}}
+  send: {from: $client, to: $svc, http: {path: /}}
+  expect: {outcome: delivered, preset: ${preset}, response: {status: 200, from: $server}}
+`
+
+const direct = [
+  `${head('loopback')}spec:
+  bind: {client: {pod: default/client}}
+  send: {from: $client, to: localhost, tcp: {port: 8080}}
+  expect: {outcome: delivered, preset: same-pod, never: [{at: "client:eth0", see: {flags: SYN}, why: it never leaves the Pod}]}
+`,
+  toPod('same-node', 'pod-same-node', 'near'),
+  toPod('cross-node', 'pod-cross-node', 'far'),
+  `${head('udp')}spec:
+  bind: {client: {pod: default/client}, server: {pod: default/far}}
+  send: {from: $client, to: $server, udp: {port: 9001}, times: 3}
+  expect: {outcome: delivered, preset: pod-to-pod, response: {from: $server, client: $client.ip}}
+`,
+  `${head('ping')}spec:
+  bind: {client: {pod: default/client}, server: {pod: default/far}}
+  send: {from: $client, to: $server, icmp: {size: 100}}
+  expect: {outcome: delivered, preset: pod-cross-node}
+`,
+  `${head('closed-port')}spec:
+  bind: {client: {pod: default/client}, server: {pod: default/far}}
+  send: {from: $client, to: $server, tcp: {port: 81}}
+  control: {send: {from: $client, to: $server, tcp: {port: 8080}}, outcome: delivered}
+  expect:
+    outcome: {rejected: {with: tcp-reset}}
+    path: [{at: "client:eth0", dir: out, see: {flags: SYN}}, "...", {at: "server:eth0", dir: in, changed: [ttl, mac]}]
+    reply: [{at: "server:eth0", dir: out, see: {flags: RST-ACK}}, "...", {at: "client:eth0", dir: in, see: {ttl: 62}}]
+`,
+]
+
+t.test('flows on two nodes', async t => {
+  const signal = AbortSignal.timeout(120_000)
+  const rig = await makeTwoNodes(signal)
+  t.teardown(() => rig.stop())
+  const dir = t.testdir()
+  const lab = rigLab(rig, dir)
+  const run = async (documents: readonly string[], settleMs = 5_000): Promise<RunRecord> => {
+    const file = join(dir, `${documents.length}-${Math.random().toString(36).slice(2)}.flow.yaml`)
+    writeFileSync(file, documents.join('---\n'))
+    return runFlows({ ...lab, files: [file], outDir: dir, probeArgv, settleMs }, signal)
+  }
+  const passes = (t: Test, flow: FlowRecord | undefined): void => {
+    t.equal(flow?.verdict, 'pass', `${flow?.name}: ${flow?.reason ?? 'passed'}`)
+    if (flow?.verdict !== 'pass')
+      t.comment(
+        JSON.stringify(flow?.findings, undefined, 1),
+        flow?.ladder
+          .map(step => `${step.leg} ${step.kind} ${step.at} ${step.dir} ${step.hop?.summary ?? step.expected} ${step.hop?.changes}`)
+          .join('\n'),
+      )
+  }
+
+  await t.test('between Pods', async t => {
+    const record = await run(direct)
+    for (const flow of record.flows) passes(t, flow)
+    t.equal(record.packetsLost, 0)
+    t.ok(
+      record.flows.every(({ outcome, outcomeUnwatched }) => outcome === outcomeUnwatched),
+      'watching changed nothing',
+    )
+    const { stdout, status } = spawnSync(
+      'tshark',
+      ['-r', join(dir, 'flows.pcapng'), '-T', 'fields', '-e', 'frame.number', '-e', 'frame.interface_name'],
+      { encoding: 'utf8' },
+    )
+    if (status === 0) {
+      const interfaces = new Map(
+        stdout
+          .trim()
+          .split('\n')
+          .map(line => line.split('\t') as [string, string]),
+      )
+      for (const { hop } of record.flows.flatMap(({ ladder }) => ladder)) {
+        if (hop) t.equal(interfaces.get(String(hop.frame)), `${hop.owner}/${hop.interface}`, `frame ${hop.frame} is the hop at ${hop.at}`)
+      }
+    }
+  })
+
+  await t.test('through a Service', async t => {
+    for (const [preset, pod] of [
+      ['clusterip', rig.pods.near],
+      ['clusterip', rig.pods.far],
+      ['hairpin', rig.pods.client],
+    ] as const) {
+      await lab.point(pod)
+      const record = await run([toService(`${preset}-${pod.name}`, preset)])
+      passes(t, record.flows[0])
+    }
+  })
+
+  await t.test('through a node port', async t => {
+    const nodePort = (door: string): string => `${head(`nodeport-${door}`)}spec:
+  bind: {outside: {external: ext1}, door: {node: ${door}}, svc: {service: default/echo}, server: {endpointOf: $svc}}
+  send: {from: $outside, to: $door, http: {port: 30080, path: /}}
+  expect: {outcome: delivered, preset: nodeport, response: {from: $server}}
+`
+    await lab.point(rig.pods.near)
+    for (const flow of (await run(['node-1', 'node-2'].map(nodePort))).flows) passes(t, flow)
+  })
+
+  await t.test('a Service without endpoints', async t => {
+    await lab.point(undefined)
+    const record = await run([
+      `${head('nobody')}spec:
+  bind: {client: {pod: default/client}, svc: {service: default/echo}, near: {pod: default/near}}
+  send: {from: $client, to: $svc, tcp: {}}
+  control: {send: {from: $client, to: $near, tcp: {port: 8080}}, outcome: delivered}
+  expect: {outcome: {rejected: {with: icmp-port-unreachable}}, preset: rejected}
+`,
+    ])
+    passes(t, record.flows[0])
+  })
+
+  await t.test('without br_netfilter the assertions say what is wrong', async t => {
+    await lab.point(rig.pods.near)
+    await rig.nodes['node-1'].run(['busybox', 'sysctl', '-w', 'net.bridge.bridge-nf-call-iptables=0'])
+    const { flows } = await run(
+      [
+        `${head('clusterip-broken')}spec:
+  bind: {client: {pod: default/client}, server: {pod: default/near}, svc: {service: default/echo}}
+  send: {from: $client, to: $svc, tcp: {}, timeout: 500ms}
+  expect:
+    outcome: delivered
+    path: [{at: "client:eth0", dir: out}, "...", {at: "server:eth0", dir: in, changed: [dst, dport, mac, "ttl?"]}]
+    reply: [{at: "server:eth0", dir: out}, "...", {at: "client:eth0", dir: in, see: {src: $svc.ip}}]
+    never: [{at: "client:eth0", dir: in, see: {src: $server.ip}, why: the reply skipped conntrack}]
+`,
+      ],
+      0,
+    )
+    const [flow] = flows
+    t.equal(flow?.verdict, 'fail')
+    const messages = flow?.findings.map(({ message }) => message).join('\n') ?? ''
+    t.match(messages, /client:eth0 in: src is 10\.244\.1\.6, not 10\.96\.0\.10/)
+    t.match(messages, /must not see this packet: the reply skipped conntrack/)
+    t.match(messages, /it ended timeout \(ETIMEDOUT\), not delivered/)
+    t.ok(flow?.ladder.some(({ kind }) => kind === 'forbidden'))
+    await rig.nodes['node-1'].run(['busybox', 'sysctl', '-w', 'net.bridge.bridge-nf-call-iptables=1'])
+  })
+})
