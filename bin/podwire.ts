@@ -1,0 +1,50 @@
+/** The command line of podwire, started by ./podwire once everything it needs is there. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { applyManifests } from '../src/cli/apply-manifests.js'
+import { loadImage } from '../src/cli/load-image.js'
+import type { Parts } from '../src/cli/parts.js'
+import { runCli } from '../src/cli/program.js'
+import { processTerminal } from '../src/cli/terminal.js'
+import { createClient } from '../src/client/http-client.js'
+import { loadKubeconfig } from '../src/client/kubeconfig.js'
+import { runFlows } from '../src/flow/run-flows.js'
+import { packageRoot } from '../src/kernel/built-program.js'
+import { downLab } from '../src/lab/down.js'
+import { findLab, listLabs } from '../src/lab/find.js'
+import { labPaths } from '../src/lab/lab-paths.js'
+import { defaultLab } from '../src/lab/lab-spec.js'
+import { parseLab } from '../src/lab/parse-lab.js'
+import { upLab } from '../src/lab/up.js'
+import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
+import { renderReport } from '../src/report/render-report.js'
+
+const root = packageRoot()
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+
+const parts: Parts = {
+  terminal: processTerminal(),
+  root,
+  version,
+  defaultLab,
+  parseLab,
+  upLab,
+  downLab,
+  findLab,
+  listLabs,
+  serverLogs: name => [labPaths(name).serverLog],
+  connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
+  applyManifests,
+  importImage: loadImage,
+  runFlows: ({ lab: { spec, hosts }, ...run }, signal) =>
+    runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', datapath: spec.datapath, proxy: spec.proxy } }, signal),
+  renderReport,
+  renderLadder: standaloneLadderSvg,
+  // The doctor runs before anything is built, so it is no part of the bundle.
+  doctor: async args =>
+    ((await import(pathToFileURL(join(root, 'setup/doctor.mjs')).href)) as { doctor(args: readonly string[]): number }).doctor(args),
+}
+
+process.exitCode = await runCli(process.argv.slice(2), parts)
