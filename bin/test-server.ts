@@ -23,7 +23,7 @@
  */
 import { createSocket } from 'node:dgram'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -91,13 +91,19 @@ function answerLines(socket: Socket): void {
   lines.on('line', echo => socket.write(`${JSON.stringify({ ...seenBy('tcp', socket), echo })}\n`))
 }
 
+function announce(protocol: string, at: AddressInfo | string | null): void {
+  if (at !== null && typeof at !== 'string') console.log(`${protocol} ${at.address}:${at.port}`)
+}
+
 const closers: (() => void)[] = []
 for (const port of ports.http) {
-  const server = createHttpServer(answerHttp).listen(Number(port), values.address, () => console.log(`http ${values.address}:${port}`))
+  const server = createHttpServer(answerHttp)
+  server.listen(Number(port), values.address, () => announce('http', server.address()))
   closers.push(() => server.close())
 }
 for (const port of ports.tcp) {
-  const server = createTcpServer(answerLines).listen(Number(port), values.address, () => console.log(`tcp ${values.address}:${port}`))
+  const server = createTcpServer(answerLines)
+  server.listen(Number(port), values.address, () => announce('tcp', server.address()))
   closers.push(() => server.close())
 }
 for (const port of ports.udp) {
@@ -110,7 +116,7 @@ for (const port of ports.udp) {
       from.address,
     )
   })
-  socket.bind(Number(port), values.address, () => console.log(`udp ${values.address}:${port}`))
+  socket.bind(Number(port), values.address, () => announce('udp', socket.address()))
   closers.push(() => socket.close())
 }
 

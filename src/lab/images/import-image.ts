@@ -31,7 +31,13 @@ export async function importImage(host: Host, tarFile: string, signal: AbortSign
   const [stdout, stderr] = await output
   // A broken pipe only says that ctr gave up; its own words say why.
   if (status !== 0) throw new PodwireError('RUNTIME_FAILED', `${tarFile} could not be loaded on ${host.name}: ${stderr.trim()}`)
-  return importedNames(stdout)
+  const names = importedNames(stdout)
+  if (names.length === 0) {
+    throw new PodwireError('RUNTIME_FAILED', `${tarFile} names no image`, {
+      hint: 'Save it with its name: docker save NAME:TAG, or with the annotation io.containerd.image.name in its index.json.',
+    })
+  }
+  return names
 }
 
 /** Imports an archive that the host can see itself. */
