@@ -32,18 +32,22 @@ export function createClient(config: ClientConfig): Client {
       path,
       ...(payload === undefined ? {} : { body: JSON.stringify(payload.body), contentType: payload.contentType ?? 'application/json' }),
     }
-    const timeout = AbortSignal.timeout(requestTimeoutMs)
-    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
+    // Not AbortSignal.timeout: joined by AbortSignal.any it is collected as garbage on Node 20, and then never fires.
+    const limit = new AbortController()
+    const timer = setTimeout(() => limit.abort(), requestTimeoutMs)
+    const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal])
     try {
       const answer = await connection.open(request, both)
       const body = await connection.readAll(answer, both)
       if (answer.status >= 400) throw errorOfAnswer({ status: answer.status, body }, `${method} ${path}`)
       return body
     } catch (error) {
-      if (!timeout.aborted || signal?.aborted) throw error
+      if (!limit.signal.aborted || signal?.aborted) throw error
       throw new PodwireError('API_UNREACHABLE', `${method} ${path}: ${config.server} gave no answer within ${requestTimeoutMs / 1000} s`, {
         cause: error,
       })
+    } finally {
+      clearTimeout(timer)
     }
   }
 

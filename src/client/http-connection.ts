@@ -40,8 +40,8 @@ export class HttpConnection {
 
   /** Sends the request and waits for the answer's headers. Errors: API_UNREACHABLE; the signal's reason when aborted. */
   async open(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpAnswer> {
-    signal?.throwIfAborted()
     const token = await this.#token()
+    signal?.throwIfAborted()
     const headers: OutgoingHttpHeaders = {
       ':method': request.method,
       ':path': request.path,

@@ -21,6 +21,9 @@ export interface WorkQueue {
   run(signal: AbortSignal): Promise<void>
 }
 
+/** A timer cannot wait longer; who waits for more is woken early, looks, and waits again. */
+const longestTimerMs = 2 ** 31 - 1
+
 /** Keys to work on, each once, with bounded workers and growing waits after failures. */
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const { reconcile, workers = 1, retryMs = 5, longestRetryMs = 30_000, clock = systemClock, onError } = options
@@ -69,7 +72,8 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     pump()
   }
 
-  function addAfter(key: string, ms: number): void {
+  function addAfter(key: string, wanted: number): void {
+    const ms = Math.min(wanted, longestTimerMs)
     if (ms <= 0) {
       add(key)
       return

@@ -204,3 +204,16 @@ t.test('an aborted request rejects with the reason', async t => {
   await t.rejects(pending, { message: 'enough' })
   t.notOk(isPodwireError(await pending.catch(error => error)))
 })
+
+t.test('an abort counts at whatever moment it comes', async t => {
+  const { url } = await withServer(t, () => {})
+  for (let turns = 0; turns < 6; turns++) {
+    const client = createClient({ server: url })
+    t.teardown(() => client.close())
+    const stop = new AbortController()
+    const next = client.watch(configmaps, {}, stop.signal)[Symbol.asyncIterator]().next()
+    for (let turn = 0; turn < turns; turn++) await undefined
+    stop.abort(new Error('enough'))
+    await t.rejects(next, { message: 'enough' }, `after ${turns} turns`)
+  }
+})
