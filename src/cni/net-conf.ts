@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { nodePaths } from '../base/config/agent-config.js'
-import { parseCidr } from '../base/net/address.js'
+import { type Cidr, parseCidr } from '../base/net/address.js'
 import { cniError, cniErrorCodes } from './cni-error.js'
 
 /** The keys that every plugin gets. Keys of others must be let through, so the objects are loose. */
@@ -14,6 +14,15 @@ export const NetConf = z.looseObject({
 })
 export type NetConf = z.infer<typeof NetConf>
 
+const Range = z.string().transform((text, context): Cidr => {
+  try {
+    return parseCidr(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+    return z.NEVER
+  }
+})
+
 /** The configuration of type `podwire`: all that a Pod's interface needs, so that the plugin works without the agent too. */
 export const PodNetConf = NetConf.extend({
   datapath: z.enum(['vxlan']),
@@ -21,7 +30,7 @@ export const PodNetConf = NetConf.extend({
   bridge: z.string().min(1).max(15),
   mtu: z.int().min(576).max(65535),
   /** One address of each range goes to every Pod; the first address of a range is the gateway. */
-  ranges: z.array(z.union([z.cidrv4(), z.cidrv6()]).transform(parseCidr)).min(1),
+  ranges: z.array(Range).min(1),
   stateDir: z.string().startsWith('/').default(nodePaths.cniStateDir),
 })
 export type PodNetConf = z.infer<typeof PodNetConf>
