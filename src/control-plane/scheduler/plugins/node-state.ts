@@ -1,5 +1,5 @@
+import { untolerated } from '../../../api/tolerations.js'
 import type { SchedulerPlugin } from '../scheduler-plugin.js'
-import { isTolerated } from './taints.js'
 
 const notReady = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }
 const unschedulable = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
@@ -8,8 +8,9 @@ const unschedulable = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSche
 export const nodeState: SchedulerPlugin = {
   name: 'NodeState',
   filter(pod, { node }) {
-    if (node.spec?.unschedulable && !isTolerated(unschedulable, pod)) return 'node(s) were unschedulable'
+    const isBarredBy = (taint: typeof notReady) => untolerated([taint], pod.spec?.tolerations, [taint.effect]) !== undefined
+    if (node.spec?.unschedulable && isBarredBy(unschedulable)) return 'node(s) were unschedulable'
     const isReady = node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
-    return isReady || isTolerated(notReady, pod) ? undefined : 'node(s) were not ready'
+    return !isReady && isBarredBy(notReady) ? 'node(s) were not ready' : undefined
   },
 }

@@ -1,25 +1,18 @@
-import type { Pod, Taint } from '../../../api/generated/types.js'
+import type { Taint } from '../../../api/generated/types.js'
+import { untolerated } from '../../../api/tolerations.js'
 import type { SchedulerPlugin } from '../scheduler-plugin.js'
 
-/** True when one of the Pod's tolerations matches the taint (core/v1 Toleration). */
-export function isTolerated(taint: Pick<Taint, 'key' | 'effect' | 'value'>, pod: Pod): boolean {
-  return (pod.spec?.tolerations ?? []).some(({ key, operator = 'Equal', value = '', effect }) => {
-    if (effect && effect !== taint.effect) return false
-    if (!key) return operator === 'Exists'
-    return key === taint.key && (operator === 'Exists' || value === (taint.value ?? ''))
-  })
-}
+const words = ({ key, value = '' }: Taint): string => `{${key}: ${value}}`
 
-/** Keeps Pods off nodes whose taints they do not tolerate; nodes with few untolerated soft taints are better. */
+/** Keeps Pods off nodes whose taints they do not tolerate; nodes without untolerated soft taints are better. */
 export const taintToleration: SchedulerPlugin = {
   name: 'TaintToleration',
   weight: 3,
   filter(pod, { node }) {
-    const bad = node.spec?.taints?.find(taint => taint.effect !== 'PreferNoSchedule' && !isTolerated(taint, pod))
-    return bad && `node(s) had untolerated taint {${bad.key}: ${bad.value ?? ''}}`
+    const bad = untolerated(node.spec?.taints, pod.spec?.tolerations, ['NoSchedule', 'NoExecute'])
+    return bad && `node(s) had untolerated taint ${words(bad)}`
   },
   score(pod, { node }) {
-    const soft = node.spec?.taints?.filter(taint => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, pod)).length ?? 0
-    return 100 / (1 + soft)
+    return untolerated(node.spec?.taints, pod.spec?.tolerations, ['PreferNoSchedule']) ? 0 : 100
   },
 }
