@@ -34,6 +34,12 @@ interface Tracked {
   failed: 'liveness' | 'startup' | undefined
 }
 
+/**
+ * A process takes a moment to listen. Until its first period is over it is asked this often whether it does; such failures do not count,
+ * so that a container is ready when it is and not a period later. Commands cost too much to be run so often.
+ */
+const eagerMs = 100
+
 /** The prober of one node. All probes end when `signal` aborts. */
 export function createProber({ runtime, clock, onChange, onFailure }: ProberOptions, signal: AbortSignal): Prober {
   const tracked = new Map<string, Tracked>()
@@ -80,9 +86,14 @@ export function createProber({ runtime, clock, onChange, onFailure }: ProberOpti
     if (initialDelaySeconds > 0 && delayMs > 0) await clock.sleep(delayMs, limit)
     let successes = 0
     let failures = 0
+    const eagerUntilMs = kind === 'liveness' || probe.exec ? 0 : clock.now() + periodSeconds * 1000
     for (;;) {
       const { isSuccess, message } = await runProbe(probe, { target, timeoutSeconds, runtime }, limit)
       limit.throwIfAborted()
+      if (!isSuccess && clock.now() + eagerMs < eagerUntilMs) {
+        await clock.sleep(eagerMs, limit)
+        continue
+      }
       successes = isSuccess ? successes + 1 : 0
       failures = isSuccess ? 0 : failures + 1
       if (!isSuccess) onFailure(entry.podUid, { kind, message })
