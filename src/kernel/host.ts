@@ -24,7 +24,7 @@ export interface StartOptions {
   readonly inheritStreams?: boolean
   /** Open file descriptors of this process that the new one finds at 3, 4, … */
   readonly fds?: readonly number[]
-  /** True: the process outlives this one (its host's PID 1 ends it). */
+  /** True: the process outlives this one (its host's PID 1 ends it), and waiting for its end does not keep this one alive. */
   readonly detached?: boolean
   readonly signal?: AbortSignal
 }

@@ -16,15 +16,15 @@ export function tempSpec(nodes: readonly string[], name: string = tempLabName())
 }
 
 /**
- * Real hosts on an underlay of their own: the control plane, one node for each name, the external `ext1`; by name.
+ * Real hosts on an underlay of their own, by name: those of the specification, or one node for each name with the control plane and `ext1`.
  * They are removed when the test ends, however it ends.
  */
 export async function withTempHosts(
   t: Test,
-  nodes: readonly string[],
+  wanted: readonly string[] | LabSpec,
   fn: (hosts: Readonly<Record<string, NetnsLabHost>>, spec: LabSpec) => Promise<void>,
 ): Promise<void> {
-  const spec = tempSpec(nodes)
+  const spec = 'name' in wanted ? wanted : tempSpec(wanted)
   t.teardown(async () => {
     await netnsSubstrate.destroy(spec.name, AbortSignal.timeout(10_000))
     rmSync(labPaths(spec.name).dir, { recursive: true, force: true })
