@@ -33,6 +33,8 @@ export type ExpectedPath = readonly (ExpectedHop | '...')[]
 
 export interface ExpectedLeg {
   readonly name: string
+  /** Which of the flow's exchanges it speaks of, from 0. */
+  readonly exchange: number
   readonly path: ExpectedPath | undefined
   readonly reply: ExpectedPath | undefined
   /** True: no place may see the packet that is not named. */

@@ -7,6 +7,7 @@ import type { Sighting, Trace } from './trace.js'
 /** One leg of a flow, compared with what was seen of it. */
 export interface JudgedLeg {
   readonly name: string
+  readonly exchange: number
   readonly path: PathMatch | undefined
   readonly reply: PathMatch | undefined
 }
@@ -23,13 +24,13 @@ export interface Judgement {
 }
 
 /**
- * Compares what was seen with what must have been. Pure. `traces` belong to the legs in order; a leg without a trace was not sent.
+ * Compares what was seen with what must have been. Pure. `traces` are those of the flow's exchanges, in order; a leg without one was not sent.
  * A finding names the first hop that differs, the nearest packet really seen and its frame.
  */
 export function judge(traces: readonly Trace[], expectation: Expectation): Judgement {
   const findings: Finding[] = []
-  const legs = expectation.legs.map((leg, i): JudgedLeg => {
-    const judged = judgeLeg(leg, traces[i])
+  const legs = expectation.legs.map((leg): JudgedLeg => {
+    const judged = judgeLeg(leg, traces[leg.exchange])
     findings.push(...judged.findings)
     return judged.leg
   })
@@ -54,13 +55,16 @@ export function judge(traces: readonly Trace[], expectation: Expectation): Judge
 function judgeLeg(leg: ExpectedLeg, trace: Trace | undefined): { leg: JudgedLeg; findings: Finding[] } {
   if (trace === undefined) {
     return {
-      leg: { name: leg.name, path: undefined, reply: undefined },
+      leg: { name: leg.name, exchange: leg.exchange, path: undefined, reply: undefined },
       findings: [{ severity: 'fail', message: `leg ${leg.name} was not sent: the one before it did not lead to it` }],
     }
   }
   const best = judgePath(leg, trace.attempts)
   const reply = leg.reply && matchPath(leg.reply, trace.reply, leg.isStrict)
-  return { leg: { name: leg.name, path: best.match, reply }, findings: [...best.findings, ...(reply?.mismatches ?? []).map(toFinding)] }
+  return {
+    leg: { name: leg.name, exchange: leg.exchange, path: best.match, reply },
+    findings: [...best.findings, ...(reply?.mismatches ?? []).map(toFinding)],
+  }
 }
 
 /** The first attempt counts. When it was lost and a retransmission went the right way, that is a warning. */

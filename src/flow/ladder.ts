@@ -9,7 +9,7 @@ import type { Sighting, Trace } from './trace.js'
 /** The picture of a flow: every hop seen, in order; where an expected one is missing, a step that says so; and the forbidden ones. */
 export function buildLadder(traces: readonly Trace[], judgement: Judgement, context: RoleContext): LadderStep[] {
   const steps = traces.flatMap((trace, i) => {
-    const { path, reply } = judgement.legs[i] ?? {}
+    const { path, reply } = judgement.legs.find(({ exchange }) => exchange === i) ?? {}
     const attempt =
       trace.attempts.find(seen => path?.pairs.some(pair => pair.seen !== undefined && seen.includes(pair.seen))) ?? trace.attempts[0] ?? []
     return [...climb(attempt, path, 'path', context), ...climb(trace.reply, reply, 'reply', context)]

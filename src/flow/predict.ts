@@ -28,7 +28,11 @@ export interface PredictedFlow {
 const initialTtl = 64
 
 /** The ordered hops there and back under this lab's facts, and what follows of them: conntrack entries and places that must not see it. */
-export function predict(flow: PredictedFlow, context: RoleContext, leg = 'flow'): WrittenExpectation {
+export function predict(
+  flow: PredictedFlow,
+  context: RoleContext,
+  leg: { readonly name: string; readonly exchange: number },
+): WrittenExpectation {
   const { facts } = context
   if (facts.datapath !== 'vxlan' || facts.proxy !== 'iptables') {
     throw new PodwireError('KERNEL_UNSUPPORTED', `no path is known for datapath ${facts.datapath} with proxy ${facts.proxy}`)
@@ -49,7 +53,7 @@ export function predict(flow: PredictedFlow, context: RoleContext, leg = 'flow')
     return {
       legs: [
         {
-          name: leg,
+          ...leg,
           path: dress(path, requestOf(flow, context), { flow, isReply: false, context }),
           reply: dress(reply, answer, { flow, isReply: true, context }),
           isStrict: true,
@@ -72,7 +76,7 @@ export function predict(flow: PredictedFlow, context: RoleContext, leg = 'flow')
   return {
     legs: [
       {
-        name: leg,
+        ...leg,
         path: dressedPath,
         reply: dress(reply, answerOf(flow, seenSource, isMasqueraded), { flow, isReply: true, context }),
         isStrict: true,
@@ -136,6 +140,7 @@ function dress(steps: readonly HopStep[], first: Headers, direction: Direction):
   let current: Headers = first
   let isFirst = true
   return steps.map(step => {
+    const before = current
     const next = isFirst ? current : advance(current, step, direction)
     isFirst = false
     if (!step.isOptional) current = next
@@ -144,12 +149,23 @@ function dress(steps: readonly HopStep[], first: Headers, direction: Direction):
       place: { owner: step.place.owner, port: step.place.port, ...(step.place.pod !== undefined && { pod: step.place.pod }) },
       dir: step.dir,
       see: next,
-      changed: { must: step.changed, may: step.maybe },
+      changed: visibleChanges(step, before, next),
       why: undefined,
       isOptional: step.isOptional,
       where: `prediction for ${context.facts.datapath} and ${context.facts.proxy}`,
     }
   })
+}
+
+/**
+ * A rewrite that writes what was there already (a Service port equal to the target's) changes nothing; one whose result is not known, as the
+ * port of a masqueraded source, may happen to.
+ */
+function visibleChanges({ changed, maybe }: HopStep, before: Headers, next: Headers): NonNullable<ExpectedHop['changed']> {
+  const rewritten = (['src', 'dst', 'sport', 'dport'] as const).filter(key => changed.includes(key))
+  const equal = rewritten.filter(key => before[key] === next[key])
+  const open = rewritten.filter(key => next[key] === undefined)
+  return { must: changed.filter(change => ![...equal, ...open].some(key => key === change)), may: [...maybe, ...open] }
 }
 
 /** The headers after a hop's changes; what cannot be known beforehand, as the port of a masqueraded source, is left open. */

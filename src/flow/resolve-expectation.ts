@@ -18,9 +18,11 @@ export function resolveExpectation({ test, where }: FlowDocument, context: RoleC
   const at = (...keys: readonly PropertyKey[]): string => where(['spec', 'expect', ...keys])
   const resolve = (expected: PathExpectation | undefined, ...keys: readonly PropertyKey[]): ExpectedPath | undefined =>
     expected?.map((hop, i) => (hop === '...' ? hop : resolveHop(hop, context, at(...keys, i))))
-  const main = path || reply ? [{ name: 'flow', path: resolve(path, 'path'), reply: resolve(reply, 'reply'), isStrict: strict }] : []
+  const main =
+    path || reply ? [{ name: 'flow', exchange: 0, path: resolve(path, 'path'), reply: resolve(reply, 'reply'), isStrict: strict }] : []
   const named = (legs ?? []).map((leg, i) => ({
     name: leg.name,
+    exchange: i,
     path: resolve(leg.path, 'legs', i, 'path'),
     reply: resolve(leg.reply, 'legs', i, 'reply'),
     isStrict: strict,

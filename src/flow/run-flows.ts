@@ -106,7 +106,8 @@ function proberPool(argv: readonly string[], signal: AbortSignal): ProberPool {
 /** A flow between its two sendings. */
 interface Prepared {
   readonly document: FlowDocument
-  readonly startedAt: number
+  /** Spent on sending it unwatched. */
+  readonly unwatchedMs: number
   /** Why it is not sent again; the verdict is then settled. */
   readonly settled: { readonly verdict: Verdict; readonly reason: string } | undefined
   readonly parts: FlowParts | undefined
@@ -146,7 +147,7 @@ class FlowRun {
       const isDone = sent !== undefined && isAsExpected(document, sent)
       if (isDone || Date.now() - startedAt > (this.#options.settleMs ?? defaultSettleMs)) {
         const settled = error === undefined ? undefined : ({ verdict: 'error', reason: messageOf(error) } as const)
-        this.#prepared.push({ document, startedAt, settled, parts, outcomeUnwatched: outcome })
+        this.#prepared.push({ document, unwatchedMs: Date.now() - startedAt, settled, parts, outcomeUnwatched: outcome })
         return
       }
       await systemClock.sleep(settleIntervalMs, this.#signal)
@@ -223,12 +224,13 @@ class FlowRun {
   }
 
   async #recordWatched(
-    { document, startedAt, settled, parts, outcomeUnwatched }: Prepared,
+    { document, unwatchedMs, settled, parts, outcomeUnwatched }: Prepared,
     captures: CaptureRun | undefined,
     captureError: unknown,
   ): Promise<FlowRecord> {
     const base = { ...identityOf(document), sent: '', outcome: 'not sent', bound: {}, ladder: [], conntrack: [], findings: [] }
-    const end = (): number => Date.now() - startedAt
+    const startedAt = Date.now()
+    const end = (): number => unwatchedMs + Date.now() - startedAt
     if (settled !== undefined) return { ...base, ...settled, durationMs: end() }
     if (captures === undefined || parts === undefined)
       return { ...base, verdict: 'error', reason: messageOf(captureError), durationMs: end() }

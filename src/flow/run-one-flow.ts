@@ -153,7 +153,7 @@ function expectationOf(
       problems.push({ severity: 'fail', message: `no endpoint of ${flow.service?.key ?? exchange.planned.text} was reached`, where })
       return []
     }
-    return [predict(flow, context, exchange.planned.leg)]
+    return [predict(flow, context, { name: exchange.planned.leg, exchange: i })]
   })
   const expectation = {
     legs: [...predictions.flatMap(({ legs }) => legs), ...written.legs],
