@@ -101,6 +101,7 @@ export function endpointSliceController(parts: Parts): Controller {
           }
         }),
       ])
+      if (!expectations.isMet(key)) queue.addAfter(key, expectationTimeoutMs) // For what comes and goes unseen.
       const failed = written.find(result => result.status === 'rejected')
       if (failed) throw failed.reason
     },

@@ -107,8 +107,7 @@ export function replicaSetController(parts: Parts): Controller {
       )
       let failure: { reason: string; message: string } | undefined
       let failed: unknown
-      if (!expectations.isMet(key)) queue.addAfter(key, expectationTimeoutMs)
-      else if (replicaSet.metadata?.deletionTimestamp === undefined) {
+      if (expectations.isMet(key) && replicaSet.metadata?.deletionTimestamp === undefined) {
         const { create, remove } = planReplicas(replicaSet, owned)
         try {
           await createPods(key, replicaSet, Math.min(create, burst), signal)
@@ -124,6 +123,7 @@ export function replicaSetController(parts: Parts): Controller {
       const { status, changesInMs } = replicaSetStatus(replicaSet, owned, failure, clock.now())
       if (!jsonEqual(status, replicaSet.status)) await client.updateStatus(replicasets, { ...replicaSet, status }, signal)
       if (changesInMs !== undefined) queue.addAfter(key, changesInMs)
+      if (!expectations.isMet(key)) queue.addAfter(key, expectationTimeoutMs) // For what comes and goes unseen.
       if (failed !== undefined) throw failed
     },
   })
