@@ -1,15 +1,21 @@
-import { existsSync, readdirSync, rmdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, statfsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { PodwireError } from '../base/errors/podwire-error.js'
 
 const mountPoint = '/sys/fs/cgroup'
 
-/** Every hierarchy's folder for the cgroup `path` (`/podwire/shop`) that exists: each v1 controller has its own, v2 has one. */
+/** What statfs(2) says of a cgroup file system: CGROUP_SUPER_MAGIC and CGROUP2_SUPER_MAGIC of linux/magic.h. */
+const cgroupTypes: readonly number[] = [0x27e0eb, 0x63677270]
+
+/**
+ * Every hierarchy's folder for the cgroup `path` (`/podwire/shop`) that exists: each v1 controller has its own, v2 has one.
+ * Plain folders beside the hierarchies, as crun leaves them where a cgroup2 is hidden, are no cgroups.
+ */
 export function cgroupFolders(path: string): readonly string[] {
   if (!existsSync(mountPoint)) return []
   const roots = [mountPoint, ...foldersIn(mountPoint).map(name => `${mountPoint}/${name}`)]
-  return roots.map(root => `${root}${path}`).filter(folder => existsSync(folder))
+  return roots.map(root => `${root}${path}`).filter(folder => existsSync(folder) && cgroupTypes.includes(statfsSync(folder).type))
 }
 
 /**

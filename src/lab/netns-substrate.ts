@@ -78,10 +78,14 @@ function hostTree(paths: LabPaths, { name, role }: HostPlan): readonly TreeStep[
     ...shared.map((dir): TreeStep => ({ do: 'bind', source: dir, dir })),
     ...folders.map((dir): TreeStep => ({ do: 'bind', source: paths.onHost(name, dir), dir })),
     ...hostFiles.map((dir): TreeStep => ({ do: 'bind', source: paths.onHost(name, dir), dir })),
-    // crun refuses a cgroup2 beside cgroup1 hierarchies; Pods live in the latter then.
-    { do: 'umount', dir: '/sys/fs/cgroup/unified' },
+    // crun refuses a cgroup2 beside cgroup1 hierarchies; Pods live in the latter then. It still writes plain files where the cgroup2 was:
+    // on a tmpfs of the host's own, or they would stay on the machine for ever, hidden below its mount.
+    ...(existsSync(unified) ? [{ do: 'tmpfs', dir: unified } as const] : []),
   ]
 }
+
+/** Where a machine with cgroup1 hierarchies mounts the cgroup2 beside them. */
+const unified = '/sys/fs/cgroup/unified'
 
 const hostFiles = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'] as const
 

@@ -5,6 +5,7 @@ import t from 'tap'
 import { configmaps, events, nodes, pods, serviceaccounts } from '../../src/api/generated/resources.js'
 import type { Container, Pod } from '../../src/api/generated/types.js'
 import { cgroupFolders } from '../../src/kernel/cgroup.js'
+import { localMachine } from '../../src/kernel/local-machine.js'
 import { importImage } from '../../src/lab/images/import-image.js'
 import { writeOciArchive } from '../../src/lab/images/oci-archive.js'
 import { podRuntimeSuite } from '../suites/pod-runtime.js'
@@ -216,6 +217,10 @@ t.test('Pods on a real containerd', async t => {
       t.same(await runtime.list(signal), [])
       await until('shims have ended', async () => (await processesOnNode()) <= before.processes)
       t.equal(await mountsOnNode(), before.mounts)
+      // Beside cgroup1 hierarchies the cgroup2 is covered on the node; what is written there must not end up below it on this machine.
+      const look = 'umount /sys/fs/cgroup/unified 2>/dev/null; ls -d "/sys/fs/cgroup/unified$0" 2>/dev/null; true'
+      const { stdout } = await localMachine.run(['unshare', '--mount', 'sh', '-c', look, config.cgroupParent])
+      t.equal(stdout, '', 'nothing is hidden below the cgroup2 of this machine')
     })
     await stop()
   })
