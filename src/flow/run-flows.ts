@@ -134,7 +134,7 @@ class FlowRun {
     if (missing !== undefined) {
       this.#prepared.push({
         document,
-        startedAt,
+        unwatchedMs: 0,
         settled: { verdict: 'skip', reason: missing },
         parts: undefined,
         outcomeUnwatched: undefined,
