@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, copyFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import type { Cidr } from '../base/net/address.js'
@@ -43,45 +43,32 @@ export const conflistName = '10-podwire.conflist'
 export async function installCni(files: CniFiles, settings: NetworkSettings): Promise<void> {
   await mkdir(files.binDir, { recursive: true })
   await mkdir(files.confDir, { recursive: true })
-  await writeScript(join(files.binDir, 'podwire-cni'), files)
-  for (const name of pluginNames) {
-    const path = join(files.binDir, name)
-    if (files.forwarder === undefined) await writeScript(path, files)
-    else await replaceFile(path, temporary => copyFile(files.forwarder ?? '', temporary), 0o755)
-  }
-  const conflist = `${JSON.stringify(buildConflist(settings), null, 2)}\n`
-  const path = join(files.confDir, conflistName)
-  // The runtime reads the directory anew after every change.
-  if ((await readFile(path, 'utf8').catch(() => '')) === conflist) return
-  await replaceFile(path, temporary => writeWhole(temporary, conflist), 0o644)
+  const script = Buffer.from(`#!/bin/sh\nexec ${shellQuote(files.node)} ${shellQuote(files.plugin)}\n`)
+  const forwarder = files.forwarder === undefined ? script : await readFile(files.forwarder)
+  await ensureFile(join(files.binDir, 'podwire-cni'), script, 0o755)
+  for (const name of pluginNames) await ensureFile(join(files.binDir, name), forwarder, 0o755)
+  const conflist = Buffer.from(`${JSON.stringify(buildConflist(settings), null, 2)}\n`)
+  await ensureFile(join(files.confDir, conflistName), conflist, 0o644)
 }
 
-/** Takes the configuration away, so that the runtime reports the network as not ready. */
-export const uninstallConflist = (confDir: string): Promise<void> => rm(join(confDir, conflistName), { force: true })
-
-const writeScript = (path: string, { node, plugin }: CniFiles): Promise<void> =>
-  replaceFile(path, temporary => writeWhole(temporary, `#!/bin/sh\nexec ${shellQuote(node)} ${shellQuote(plugin)}\n`), 0o755)
-
-/** Writes a file beside `path` and puts it in its place. The name has no extension that runtimes look for. */
-async function replaceFile(path: string, write: (temporary: string) => Promise<void>, mode: number): Promise<void> {
+/** Writes a file beside `path` and puts it in its place; one that is right is left alone, since runtimes watch the directories. */
+async function ensureFile(path: string, content: Buffer, mode: number): Promise<void> {
+  const present = await readFile(path).catch(() => undefined)
+  if (present?.equals(content)) return
+  // The name has no extension that runtimes look for.
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
   try {
-    await write(temporary)
-    await chmod(temporary, mode)
+    const handle = await open(temporary, 'w', mode)
+    try {
+      await handle.writeFile(content)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
-  }
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const handle = await open(path, 'w')
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

@@ -65,9 +65,8 @@ export async function startAgent<Applied, Plan>(
   const slices = createInformer<EndpointSlice>(client, endpointslices, { clock, onError })
 
   // The Pod network. Runtimes find the configuration of the network only when Pods can be added.
-  let isSetUp = false
+  let readyRange: Cidr | undefined
   async function onSetUp(podRange: Cidr): Promise<void> {
-    isSetUp = true
     await installCni(
       { confDir: config.cni.confDir, binDir: config.cni.binDir, ...parts.programs },
       {
@@ -78,7 +77,8 @@ export async function startAgent<Applied, Plan>(
         ranges: [podRange],
       },
     )
-    log.info({ podRange }, 'the Pod network is ready')
+    if (readyRange !== podRange) log.info({ podRange }, 'the Pod network is ready')
+    readyRange = podRange
   }
   const network = createRunner({
     ...networkIntervals,
@@ -121,7 +121,7 @@ export async function startAgent<Applied, Plan>(
     config.cni.socket,
     createCniPlugin({
       datapath: bridgedPods(stack),
-      notReady: () => (isSetUp ? undefined : `node ${ownName} has no Pod network yet`),
+      notReady: () => (readyRange !== undefined ? undefined : `node ${ownName} has no Pod network yet`),
     }),
   )
 
