@@ -17,6 +17,9 @@ export function listProcesses(isWanted: (argv: readonly string[]) => boolean = (
     .flatMap(name => readProcess(Number(name), isWanted) ?? [])
 }
 
+/** The process of this PID; undefined when there is none, or only a zombie. */
+export const findProcess = (pid: number): ProcessInfo | undefined => readProcess(pid, () => true)
+
 /** True while this very process runs: not ended, not a zombie, its PID not given to another one. */
 export function isRunning(process: Pick<ProcessInfo, 'pid' | 'startTicks'>): boolean {
   const stat = readStat(process.pid)

@@ -14,6 +14,8 @@ export interface LabPaths {
   readonly dir: string
   /** The lab's specification as it was brought up. */
   readonly spec: string
+  /** Which process brings, or brought, the lab up. */
+  readonly claim: string
   readonly pki: string
   readonly serverData: string
   readonly serverConfig: string
@@ -33,6 +35,7 @@ export function labPaths(lab: string): LabPaths {
   return {
     dir,
     spec: `${dir}/lab.json`,
+    claim: `${dir}/claim.json`,
     pki: `${dir}/pki`,
     serverData: `${dir}/server`,
     serverConfig: `${dir}/server.json`,

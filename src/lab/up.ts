@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { nodePaths } from '../base/config/agent-config.js'
 import { isPodwireError, PodwireError } from '../base/errors/podwire-error.js'
 import type { Client } from '../client/client.js'
@@ -11,6 +11,7 @@ import type { StartedProcess } from '../kernel/host.js'
 import { localMachine } from '../kernel/local-machine.js'
 import { startAgentProcess } from './agent-process.js'
 import { type ApiSocket, openApiSocket } from './api-socket.js'
+import { claimLab } from './claim-lab.js'
 import { applyClusterDns, waitForClusterDns, waitForNodes } from './cluster-ready.js'
 import { containerdConfigFile, containerdNodePaths, nodeContainerdConfig, startContainerd } from './containerd.js'
 import { downLab } from './down.js'
@@ -28,32 +29,33 @@ import type { LabHost } from './substrate.js'
 /**
  * Brings a lab up: hosts, control plane, nodes, name server; resolves when all nodes are Ready and the name server answers.
  *
- * Whatever goes wrong, also an abort, leaves nothing of the lab. Errors before anything is changed: ALREADY_EXISTS for a lab of that name,
- * PORT_IN_USE; later ones are those of the steps, TIMED_OUT and ABORTED among them.
+ * Whatever goes wrong, also an abort, leaves nothing of the lab. Errors: CONFIG_INVALID, ALREADY_EXISTS and PORT_IN_USE before anything is
+ * made; later those of the steps, TIMED_OUT and ABORTED among them.
  */
 export async function upLab(wanted: LabSpec, options: UpOptions): Promise<UpReport> {
-  const spec = LabSpec.parse(wanted)
-  await refuseTwins(spec.name)
-  const socket = await openApiSocket(spec.api.port)
+  const spec = validLab(wanted)
+  claimLab(spec.name)
   try {
-    return await build(spec, socket, options)
+    const socket = await openApiSocket(spec.api.port)
+    try {
+      return await build(spec, socket, options)
+    } finally {
+      socket.close()
+    }
   } catch (error) {
     await downLab(spec.name, AbortSignal.timeout(30_000))
     if (options.signal.aborted && !isPodwireError(error, 'ABORTED')) {
       throw new PodwireError('ABORTED', `lab ${spec.name} was not brought up; what was there of it has been removed`, { cause: error })
     }
     throw error
-  } finally {
-    socket.close()
   }
 }
 
-async function refuseTwins(name: string): Promise<void> {
-  if ((await netnsSubstrate.find(name)).length > 0) {
-    throw new PodwireError('ALREADY_EXISTS', `a lab named ${name} is up`, {
-      hint: `Take it down with: ./podwire down --name ${name}; or choose another name`,
-    })
-  }
+/** A specification need not come from a file, and an option may have changed its name since. */
+function validLab(spec: LabSpec): LabSpec {
+  const result = LabSpec.safeParse(spec)
+  if (!result.success) throw new PodwireError('CONFIG_INVALID', `not a valid lab:\n${z.prettifyError(result.error)}`)
+  return result.data
 }
 
 async function build(spec: LabSpec, socket: ApiSocket, { signal, onStep }: UpOptions): Promise<UpReport> {
@@ -63,9 +65,6 @@ async function build(spec: LabSpec, socket: ApiSocket, { signal, onStep }: UpOpt
   const givenUp = new AbortController()
   const until = AbortSignal.any([signal, daemons.failed, givenUp.signal])
   try {
-    // What a lab left that ended with the machine, or with a killed `up` before it had hosts.
-    await rm(paths.dir, { recursive: true, force: true })
-    mkdirSync(paths.dir, { recursive: true, mode: 0o711 })
     writeFileSync(paths.spec, JSON.stringify(spec, undefined, 2))
 
     const template = await watch.time('images', () => prepareImages(until))
