@@ -2,6 +2,7 @@ import { constants } from 'node:http2'
 import { type ApiResource, apiPathOf, apiVersionOf, type ObjectKey } from '../api/api-resource.js'
 import type { Status } from '../api/generated/types.js'
 import { PodwireError } from '../base/errors/podwire-error.js'
+import { withTimeLimit } from '../base/time/time-limit.js'
 import type { ApiObject, Client, ListOptions, ObjectList, PatchOptions, WatchEvent, WatchOptions } from './client.js'
 import type { ClientConfig } from './client-config.js'
 import { HttpConnection } from './http-connection.js'
@@ -32,23 +33,23 @@ export function createClient(config: ClientConfig): Client {
       path,
       ...(payload === undefined ? {} : { body: JSON.stringify(payload.body), contentType: payload.contentType ?? 'application/json' }),
     }
-    // Not AbortSignal.timeout: joined by AbortSignal.any it is collected as garbage on Node 20, and then never fires.
-    const limit = new AbortController()
-    const timer = setTimeout(() => limit.abort(), requestTimeoutMs)
-    const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal])
-    try {
-      const answer = await connection.open(request, both)
-      const body = await connection.readAll(answer, both)
-      if (answer.status >= 400) throw errorOfAnswer({ status: answer.status, body }, `${method} ${path}`)
-      return body
-    } catch (error) {
-      if (!limit.signal.aborted || signal?.aborted) throw error
-      throw new PodwireError('API_UNREACHABLE', `${method} ${path}: ${config.server} gave no answer within ${requestTimeoutMs / 1000} s`, {
-        cause: error,
-      })
-    } finally {
-      clearTimeout(timer)
-    }
+    return withTimeLimit({ ms: requestTimeoutMs, signal }, async (limited, isOver) => {
+      try {
+        const answer = await connection.open(request, limited)
+        const body = await connection.readAll(answer, limited)
+        if (answer.status >= 400) throw errorOfAnswer({ status: answer.status, body }, `${method} ${path}`)
+        return body
+      } catch (error) {
+        if (!isOver()) throw error
+        throw new PodwireError(
+          'API_UNREACHABLE',
+          `${method} ${path}: ${config.server} gave no answer within ${requestTimeoutMs / 1000} s`,
+          {
+            cause: error,
+          },
+        )
+      }
+    })
   }
 
   /** Where an object goes: its own namespace, else the client's. */

@@ -1,5 +1,6 @@
 import { PodwireError } from '../base/errors/podwire-error.js'
 import { type CapturedFrame, PcapStream } from '../base/net/pcap-stream.js'
+import { withTimeLimit } from '../base/time/time-limit.js'
 import type { Host, StartedProcess } from './host.js'
 
 /** One frame at one interface, as the capture of a network namespace saw it. */
@@ -125,7 +126,7 @@ export async function startCapture(host: Host, options: CaptureOptions, signal: 
       const seen = new Promise<void>(resolve => proofs.set(payload, resolve))
       try {
         await send(payload)
-        await raced(seen, AbortSignal.any([signal, AbortSignal.timeout(proofTimeoutMs)]))
+        await withTimeLimit({ ms: proofTimeoutMs, signal }, limited => raced(seen, limited))
       } catch (error) {
         if (signal.aborted) throw error
         throw new PodwireError('CAPTURE_FAILED', `capture on ${host.name} is not alive: a packet sent on lo was not seen`, { cause: error })
@@ -160,7 +161,7 @@ function listening(process: StartedProcess, onText: (text: string) => void): Pro
     })
   })
   const ended = process.ended.then(status => Promise.reject(new Error(`tcpdump ended with status ${status}`)))
-  return raced(Promise.race([said, ended]), AbortSignal.timeout(startTimeoutMs))
+  return withTimeLimit({ ms: startTimeoutMs, signal: undefined }, limited => raced(Promise.race([said, ended]), limited))
 }
 
 /** `promise`, or the signal's reason as a rejection. */

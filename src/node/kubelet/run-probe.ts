@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 
 import type { Container, HTTPGetAction, Probe } from '../../api/generated/types.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
+import { withTimeLimit } from '../../base/time/time-limit.js'
 import type { PodRuntime } from './pod-runtime.js'
 
 export interface ProbeTarget {
@@ -27,20 +28,21 @@ export async function runProbe(
   { target, timeoutSeconds, runtime }: { target: ProbeTarget; timeoutSeconds: number; runtime: PodRuntime },
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000)])
-  try {
-    if (action.exec) return await probeExec(action.exec.command ?? [], { target, timeoutSeconds, runtime }, signal)
-    if (action.httpGet) return await probeHttp(action.httpGet, target, limit)
-    if (action.tcpSocket) {
-      const { host = target.ip, port } = action.tcpSocket
-      return await probeTcp(host, portNumber(port, target.container), limit)
+  return withTimeLimit({ ms: timeoutSeconds * 1000, signal }, async (limited, isOver) => {
+    try {
+      if (action.exec) return await probeExec(action.exec.command ?? [], { target, timeoutSeconds, runtime }, signal)
+      if (action.httpGet) return await probeHttp(action.httpGet, target, limited)
+      if (action.tcpSocket) {
+        const { host = target.ip, port } = action.tcpSocket
+        return await probeTcp(host, portNumber(port, target.container), limited)
+      }
+      return { isSuccess: false, message: 'the probe names no action that this kubelet knows' }
+    } catch (error) {
+      signal.throwIfAborted()
+      const message = isOver() || isPodwireError(error, 'TIMED_OUT') ? `timed out after ${timeoutSeconds} s` : (error as Error).message
+      return { isSuccess: false, message }
     }
-    return { isSuccess: false, message: 'the probe names no action that this kubelet knows' }
-  } catch (error) {
-    signal.throwIfAborted()
-    const message = limit.aborted || isPodwireError(error, 'TIMED_OUT') ? `timed out after ${timeoutSeconds} s` : (error as Error).message
-    return { isSuccess: false, message }
-  }
+  })
 }
 
 async function probeExec(
