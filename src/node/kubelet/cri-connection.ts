@@ -24,6 +24,7 @@ export interface CriConnection {
 }
 
 const defaultTimeoutMs = 120_000
+const startingRetryMs = 20
 
 /** A runtime that comes back is noticed within a second. */
 const channelOptions = {
@@ -37,8 +38,19 @@ export function connectCri(socket: string, clock: Clock): CriConnection {
   const root = protobuf.Root.fromJSON(descriptors)
   const client = new Client(`unix://${socket}`, credentials.createInsecure(), channelOptions)
 
-  function call<Response>(call: CriCall, signal: AbortSignal): Promise<Response> {
-    const { service, method, request, timeoutMs = defaultTimeoutMs } = call
+  async function call<Response>(call: CriCall, signal: AbortSignal): Promise<Response> {
+    const deadline = clock.now() + (call.timeoutMs ?? defaultTimeoutMs)
+    for (;;) {
+      try {
+        return await callOnce<Response>(call, deadline, signal)
+      } catch (error) {
+        if (!isStarting(error) || clock.now() + startingRetryMs > deadline) throw error
+        await clock.sleep(startingRetryMs, signal)
+      }
+    }
+  }
+
+  function callOnce<Response>({ service, method, request }: CriCall, deadline: number, signal: AbortSignal): Promise<Response> {
     const { requestType, responseType } = root.lookupService(`runtime.v1.${service}`).methods[method]!
     const requests = root.lookupType(`runtime.v1.${requestType}`)
     const responses = root.lookupType(`runtime.v1.${responseType}`)
@@ -51,7 +63,7 @@ export function connectCri(socket: string, clock: Clock): CriConnection {
         bytes => responses.toObject(responses.decode(bytes), { longs: Number, enums: String, defaults: true }) as Response,
         request,
         new Metadata({ waitForReady: true }),
-        { deadline: clock.now() + timeoutMs },
+        { deadline },
         (error, response) => {
           signal.removeEventListener('abort', abort)
           if (!error) resolve(response as Response)
@@ -62,6 +74,12 @@ export function connectCri(socket: string, clock: Clock): CriConnection {
     })
   }
   return { call, close: () => client.close() }
+}
+
+/** containerd listens before its part for the CRI is ready, and has only these words to say so. */
+function isStarting(error: unknown): boolean {
+  const cause = error instanceof PodwireError ? (error.cause as ServiceError | undefined) : undefined
+  return cause?.code === status.UNKNOWN && cause.details === 'server is not initialized yet'
 }
 
 function classify(error: ServiceError, method: string): PodwireError {
