@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -109,6 +109,13 @@ t.test('an ADD that fails leaves nothing, and one that died does not stand in th
   delete trouble.add
   t.equal((await call('ADD', 'a')).status, 0)
   t.strictSame([pods.size, state()], [1, [1, 1]])
+})
+
+t.test('an interface that cannot be recorded is taken away again', async t => {
+  const { call, pods, conf } = setUp(t)
+  mkdirSync(join(conf.stateDir, 'attachments', `a-eth0.json.${process.pid}.tmp`), { recursive: true })
+  t.match((await call('ADD', 'a')).answer, { code: 5 })
+  t.strictSame([...pods.keys(), ...readdirSync(join(conf.stateDir, 'ipam')).filter(name => !name.startsWith('last-'))], [])
 })
 
 t.test('DEL twice, and of what never was', async t => {
