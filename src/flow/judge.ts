@@ -34,11 +34,12 @@ export function judge(traces: readonly Trace[], expectation: Expectation): Judge
     findings.push(...judged.findings)
     return judged.leg
   })
-  const forbidden = expectation.never.flatMap(rule => {
+  const forbidden = new Map<Sighting, ForbiddenHop>()
+  for (const rule of expectation.never) {
     const sighting = traces.flatMap(({ all }) => all).find(seen => isForbidden(seen, rule))
-    return sighting === undefined ? [] : [{ rule, sighting }]
-  })
-  for (const { rule, sighting } of forbidden) {
+    if (sighting !== undefined && !forbidden.has(sighting)) forbidden.set(sighting, rule)
+  }
+  for (const [sighting, rule] of forbidden) {
     findings.push({
       severity: 'fail',
       message: `${rule.at}${rule.dir ? ` ${rule.dir}` : ''} must not see this packet: ${rule.why}`,
@@ -49,8 +50,12 @@ export function judge(traces: readonly Trace[], expectation: Expectation): Judge
   }
   const entries = traces.flatMap(({ conntrack }) => conntrack)
   findings.push(...expectation.conntrack.flatMap(expected => judgeConntrack(expected, entries)))
-  return { findings, legs, forbidden }
+  return { findings: distinct(findings), legs, forbidden: [...forbidden].map(([sighting, rule]) => ({ sighting, rule })) }
 }
+
+/** What a file and the prediction both say is told once, in the name of the first. */
+const distinct = (findings: readonly Finding[]): Finding[] =>
+  findings.filter(({ message }, i) => findings.findIndex(other => other.message === message) === i)
 
 function judgeLeg(leg: ExpectedLeg, trace: Trace | undefined): { leg: JudgedLeg; findings: Finding[] } {
   if (trace === undefined) {
@@ -61,10 +66,10 @@ function judgeLeg(leg: ExpectedLeg, trace: Trace | undefined): { leg: JudgedLeg;
   }
   const best = judgePath(leg, trace.attempts)
   const reply = leg.reply && matchPath(leg.reply, trace.reply, leg.isStrict)
-  return {
-    leg: { name: leg.name, exchange: leg.exchange, path: best.match, reply },
-    findings: [...best.findings, ...(reply?.mismatches ?? []).map(toFinding)],
-  }
+  // What did not arrive is not answered: that would be the same failure told twice.
+  const isUnanswered = best.findings.some(({ severity }) => severity === 'fail') && trace.reply.length === 0
+  const replyFindings = isUnanswered ? [] : (reply?.mismatches ?? []).map(toFinding)
+  return { leg: { name: leg.name, exchange: leg.exchange, path: best.match, reply }, findings: [...best.findings, ...replyFindings] }
 }
 
 /** The first attempt counts. When it was lost and a retransmission went the right way, that is a warning. */

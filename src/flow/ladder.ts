@@ -9,7 +9,9 @@ import type { Sighting, Trace } from './trace.js'
 /** The picture of a flow: every hop seen, in order; where an expected one is missing, a step that says so; and the forbidden ones. */
 export function buildLadder(traces: readonly Trace[], judgement: Judgement, context: RoleContext): LadderStep[] {
   const steps = traces.flatMap((trace, i) => {
-    const { path, reply } = judgement.legs.find(({ exchange }) => exchange === i) ?? {}
+    const ofExchange = judgement.legs.filter(({ exchange }) => exchange === i)
+    const path = mostDetailed(ofExchange.map(leg => leg.path))
+    const reply = mostDetailed(ofExchange.map(leg => leg.reply))
     const attempt =
       trace.attempts.find(seen => path?.pairs.some(pair => pair.seen !== undefined && seen.includes(pair.seen))) ?? trace.attempts[0] ?? []
     return [...climb(attempt, path, 'path', context), ...climb(trace.reply, reply, 'reply', context)]
@@ -20,6 +22,9 @@ export function buildLadder(traces: readonly Trace[], judgement: Judgement, cont
   })
   return [...steps, ...forbidden]
 }
+
+const mostDetailed = (matches: readonly (PathMatch | undefined)[]): PathMatch | undefined =>
+  matches.toSorted((a, b) => (b?.pairs.length ?? 0) - (a?.pairs.length ?? 0))[0]
 
 function climb(seen: readonly Sighting[], match: PathMatch | undefined, leg: LadderStep['leg'], context: RoleContext): LadderStep[] {
   const steps: LadderStep[] = []

@@ -74,9 +74,14 @@ export function matchPath(expected: ExpectedPath, seen: readonly Sighting[], isS
   }
   const stranger = seen.slice(at).find(rest => isStrict || (!isGap && !isPlumbing(rest)))
   if (stranger !== undefined)
-    report(`after its end the packet also came by ${sightingText(stranger)}, where it is not expected`, { nearest: stranger })
+    report(`after its end the packet also came by ${sightingText(stranger)}, where it is not expected`, {
+      nearest: stranger,
+      expected: lastHop(expected),
+    })
   return { pairs, mismatches }
 }
+
+const lastHop = (expected: ExpectedPath): ExpectedHop | undefined => expected.findLast((hop): hop is ExpectedHop => hop !== '...')
 
 /** The next sighting at the hop's place; after a gap rather one that also has the headers. An optional hop must be the very next. */
 function findHop(hop: ExpectedHop, seen: readonly Sighting[], from: number, gapStart: Sighting | undefined): number | undefined {

@@ -103,11 +103,12 @@ function readServerAnswer({ body }: ProbeResult): { readonly pod: string; readon
   }
 }
 
-/** The Pod among `candidates` that took the exchange: where it was last addressed to, else who says that it answered. */
+/** The Pod among `candidates` that took the exchange: where it was last addressed to, else who says that it answered, else the only one there is. */
 export function serverOf(trace: Trace | undefined, result: ProbeResult, candidates: readonly BoundPod[]): BoundPod | undefined {
   const reached = trace?.attempts
     .flatMap(attempt => attempt.toReversed().map(({ headers }) => headers.dst))
     .find(dst => candidates.some(({ ip }) => ip === dst))
   const name = readServerAnswer(result)?.pod
-  return candidates.find(({ ip }) => ip === reached) ?? candidates.find(candidate => nameOf(candidate) === name)
+  const only = candidates.length === 1 ? candidates[0] : undefined
+  return candidates.find(({ ip }) => ip === reached) ?? candidates.find(candidate => nameOf(candidate) === name) ?? only
 }

@@ -114,7 +114,8 @@ export async function judgeFlow(
   const last = round.at(-1)
   if (last !== undefined) {
     findings.push(...judgeOutcome(expect.outcome, { result: last.result, trace: traces.at(-1)!, where: at('outcome'), context }))
-    if (expect.response) findings.push(...judgeResponse(expect.response, responseOf(round), { where: at('response'), context }))
+    if (expect.response && endedAs(expect.outcome, last.result))
+      findings.push(...judgeResponse(expect.response, responseOf(round), { where: at('response'), context }))
   }
   findings.push(...judgeRounds(parts, sent, at))
   return { findings, judgement, traces, context }
@@ -147,18 +148,18 @@ function expectationOf(
   const problems: Finding[] = []
   const predictions = round.flatMap((exchange, i) => {
     const flow = flowOf(exchange, servers[i])
-    const mismatch = checkPreset(preset, flow)
-    if (mismatch !== undefined) problems.push({ severity: 'error', message: `preset ${preset}: ${mismatch}`, where })
     if (flow.server === undefined && (flow.service?.endpoints.length ?? 1) > 0) {
       problems.push({ severity: 'fail', message: `no endpoint of ${flow.service?.key ?? exchange.planned.text} was reached`, where })
       return []
     }
+    const mismatch = checkPreset(preset, flow)
+    if (mismatch !== undefined) problems.push({ severity: 'error', message: `preset ${preset}: ${mismatch}`, where })
     return [predict(flow, context, { name: exchange.planned.leg, exchange: i })]
   })
   const expectation = {
-    legs: [...predictions.flatMap(({ legs }) => legs), ...written.legs],
-    never: [...predictions.flatMap(({ never }) => never), ...written.never],
-    conntrack: [...predictions.flatMap(({ conntrack }) => conntrack), ...written.conntrack],
+    legs: [...written.legs, ...predictions.flatMap(({ legs }) => legs)],
+    never: [...written.never, ...predictions.flatMap(({ never }) => never)],
+    conntrack: [...written.conntrack, ...predictions.flatMap(({ conntrack }) => conntrack)],
   }
   return { expectation, problems }
 }
