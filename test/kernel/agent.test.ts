@@ -5,13 +5,12 @@ import t, { type Test } from 'tap'
 
 import { endpointslices, nodes as nodeResource, services } from '../../src/api/generated/resources.js'
 import type { Node } from '../../src/api/generated/types.js'
-import { AgentConfig } from '../../src/base/config/agent-config.js'
 import { systemClock } from '../../src/base/time/clock.js'
 import type { Client } from '../../src/client/client.js'
 import { createClient } from '../../src/client/http-client.js'
 import { loadKubeconfig } from '../../src/client/kubeconfig.js'
 import { builtProgram } from '../../src/kernel/built-program.js'
-import { startAgent } from '../../src/node/agent/agent.js'
+import { type AgentSettings, startAgent } from '../../src/node/agent/agent.js'
 import { vtepMacAnnotation } from '../../src/node/agent/node-peers.js'
 import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
 import { withApiServer } from '../support/api-server.js'
@@ -33,24 +32,16 @@ async function until<T>(what: string, condition: () => T | Promise<T>): Promise<
 async function startTestAgent(t: Test, { node, client, name = node.name }: { node: CniNode; client: Client; name?: string }) {
   const dir = mkdtempSync(join(tmpdir(), 'podwire-agent-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
-  const config = AgentConfig.parse({
+  const config: AgentSettings = {
     nodeName: name,
     nodeAddress: node.address,
-    nodeLabels: {},
     uplink: 'eth0',
-    kubeconfig: '',
-    clusterDns: '10.96.0.10',
-    clusterDomain: 'cluster.local',
     podCidr: '10.244.0.0/16',
-    serviceCidr: '10.96.0.0/16',
     underlayMtu: 1500,
     datapath: { kind: 'vxlan', vni: 1, port: 4789 },
     proxy: { mode: 'iptables', masqueradeAll: false },
-    containerd: { socket: '', sandboxImage: '' },
-    cgroupParent: '/podwire/test',
     cni: { confDir: join(dir, 'net.d'), binDir: join(dir, 'bin'), socket: join(dir, 'cni.sock'), stateDir: join(dir, 'state') },
-    logLevel: 'info',
-  })
+  }
   const stop = new AbortController()
   const warnings: string[] = []
   const agent = await startAgent(

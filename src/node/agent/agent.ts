@@ -21,6 +21,12 @@ import type { KubeletLog } from '../kubelet/kubelet-log.js'
 import { nodeNetwork } from './node-network.js'
 import { buildPeers, podRangeOf, vtepMacAnnotation } from './node-peers.js'
 
+/** The parts of the configuration that are the agent's own; the rest is for the parts it is given. */
+export type AgentSettings = Pick<
+  AgentConfig,
+  'nodeName' | 'nodeAddress' | 'uplink' | 'podCidr' | 'underlayMtu' | 'datapath' | 'proxy' | 'cni'
+>
+
 /** What the agent is made of, besides its configuration. */
 export interface AgentParts<Applied, Plan> {
   readonly client: Client
@@ -155,7 +161,7 @@ export async function startAgent<Applied, Plan>(
   return { stopped }
 }
 
-const nodeFacts = (config: AgentConfig, node: Node | undefined): NodeFacts => ({
+const nodeFacts = (config: AgentSettings, node: Node | undefined): NodeFacts => ({
   name: config.nodeName,
   family: 4,
   address: parseIp(config.nodeAddress),
