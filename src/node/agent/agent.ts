@@ -54,7 +54,7 @@ export interface Agent {
 
 /** Starts everything one node needs. Nothing here waits for the API server: each part does its work as soon as it knows enough. */
 export async function startAgent<Applied, Plan>(
-  config: AgentConfig,
+  config: AgentSettings,
   parts: AgentParts<Applied, Plan>,
   signal: AbortSignal,
 ): Promise<Agent> {
