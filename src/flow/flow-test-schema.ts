@@ -272,6 +272,9 @@ export const FlowTest = z.strictObject({
 })
 export type FlowTest = z.infer<typeof FlowTest>
 
+/** The same for editors, as JSON Schema. What only a program can check, as aliases that exist, is not in it. */
+export const flowTestJsonSchema = () => ({ title: 'podwire FlowTest', ...z.toJSONSchema(FlowTest, { io: 'input', reused: 'ref' }) })
+
 /** Every alias that a text refers to, with its place in the spec: `$client.ip`, `client:eth0`, `veth(client)`. */
 function* references(value: unknown, path: PropertyKey[] = []): Generator<{ alias: string; path: PropertyKey[] }> {
   if (typeof value === 'string') {

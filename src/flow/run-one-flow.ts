@@ -117,7 +117,7 @@ export async function judgeFlow(
     if (expect.response && endedAs(expect.outcome, last.result))
       findings.push(...judgeResponse(expect.response, responseOf(round), { where: at('response'), context }))
   }
-  findings.push(...judgeRounds(parts, sent, at))
+  findings.push(...judgeRounds(parts, sent, sightings, at))
   return { findings, judgement, traces, context }
 }
 
@@ -171,7 +171,12 @@ function flowOf({ planned, sourcePort }: SentExchange, server: BoundPod | undefi
 }
 
 /** Each of several rounds must end the same, at as many endpoints as the file says. */
-function judgeRounds({ document, candidates }: FlowParts, { rounds }: SentFlow, at: (key: string) => string): Finding[] {
+function judgeRounds(
+  { document, candidates }: FlowParts,
+  { rounds }: SentFlow,
+  sightings: readonly Sighting[],
+  at: (key: string) => string,
+): Finding[] {
   const { outcome, across } = document.test.spec.expect
   const findings: Finding[] = []
   const wrong = rounds.slice(1).filter(round => !endedAs(outcome, round.at(-1)!.result))
@@ -183,7 +188,13 @@ function judgeRounds({ document, candidates }: FlowParts, { rounds }: SentFlow, 
     })
   }
   if (across !== undefined) {
-    const backends = new Set(rounds.map(round => serverOf(undefined, round.at(-1)!.result, candidates)?.key ?? '?'))
+    const backends = new Set(
+      rounds.map(round => {
+        const last = round.at(-1)!
+        const trace = { ...correlate(sightings, exchangeOf(last)), all: sightings, conntrack: [] }
+        return serverOf(trace, last.result, candidates)?.key ?? 'an endpoint that was not seen'
+      }),
+    )
     if (backends.size !== across.backends) {
       findings.push({
         severity: 'fail',
