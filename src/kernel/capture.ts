@@ -18,6 +18,8 @@ export interface CaptureOptions {
   readonly snapLength?: number
   /** Frames beyond this number are counted as lost. */
   readonly maxFrames?: number
+  /** How long a proof of life may take. */
+  readonly proofTimeoutMs?: number
   readonly onFrame: (frame: InterfaceFrame) => void
 }
 
@@ -46,7 +48,6 @@ export interface Capture {
 const proofMagic = 'pwAL'
 const proofBytes = Buffer.from(proofMagic)
 const proofFilter = `(udp and host 127.0.0.1 and udp[8:4] = 0x${proofBytes.toString('hex')})`
-const proofTimeoutMs = 5_000
 const startTimeoutMs = 10_000
 
 /** The cooked v2 header that `-i any` puts before each packet. */
@@ -68,7 +69,7 @@ export function captureArgv(filter: string, snapLength: number): readonly string
  * Not yet proven alive: call `prove`. Errors: CAPTURE_FAILED with tcpdump's own words, COMMAND_MISSING.
  */
 export async function startCapture(host: Host, options: CaptureOptions, signal: AbortSignal): Promise<Capture> {
-  const { filter, snapLength = 512, maxFrames = 200_000, onFrame } = options
+  const { filter, snapLength = 512, maxFrames = 200_000, proofTimeoutMs = 5_000, onFrame } = options
   const process = host.start(captureArgv(filter, snapLength), { signal })
   const names = new Map<number, string>()
   const proofs = new Map<string, () => void>()
