@@ -37,6 +37,8 @@ await build({
 for (const file of sources.filter(name => name.endsWith('.c'))) {
   const output = `dist/${file.slice(0, -2)}`
   if (existsSync(output) && statSync(output).mtimeMs > statSync(`bin/${file}`).mtimeMs) continue
-  const { status, stderr, error } = spawnSync('cc', ['-static', '-O2', '-Wall', '-Wextra', '-Werror', '-o', output, `bin/${file}`], { encoding: 'utf8' })
+  const { status, stderr, error } = spawnSync('cc', ['-static', '-O2', '-Wall', '-Wextra', '-Werror', '-o', output, `bin/${file}`], {
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(`cc could not compile bin/${file}: ${error?.message ?? stderr}`)
 }
