@@ -17,20 +17,26 @@ export function buildDocs() {
 }
 
 function roomTables() {
-  const layers = [...new Set(rooms.map(({ layer }) => layer))]
   const names = new Set(rooms.map(({ room }) => room))
-  const row = ({ layer, room, what, may }) => `| ${layer} | \`${room}\` | ${what} | ${imports(may, names)} |`
+  const sorted = [...rooms].sort((a, b) => a.layer - b.layer)
   return [
-    '| layer | folder of `src/` | what lives there | may import |',
-    '| --- | --- | --- | --- |',
-    ...layers.flatMap(layer => rooms.filter(room => room.layer === layer).map(row)),
-    '',
+    table(
+      ['layer', 'folder of `src/`', 'what lives there', 'may import'],
+      sorted.map(({ layer, room, what, may }) => [String(layer), code(room), what, imports(may, names)]),
+    ),
     'Packages that open a door to the machine may be imported in one room only:',
-    '',
-    '| packages | room |',
-    '| --- | --- |',
-    ...doors.map(({ packages, rooms: keepers }) => `| ${packages.map(code).join(', ')} | ${keepers.map(code).join(', ')} |`),
-  ].join('\n')
+    table(
+      ['packages', 'room'],
+      doors.map(({ packages, rooms: keepers }) => [packages.map(code).join(', '), keepers.map(code).join(', ')]),
+    ),
+  ].join('\n\n')
+}
+
+/** Columns padded, as the formatter wants them. @param {readonly string[]} header @param {readonly (readonly string[])[]} rows */
+function table(header, rows) {
+  const widths = header.map((_, column) => Math.max(...[header, ...rows].map(row => row[column]?.length ?? 0)))
+  const line = row => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
+  return [line(header), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n')
 }
 
 /** All rooms of `base/` together are one word. */
@@ -48,11 +54,10 @@ function errorsPage() {
 Every failure of podwire is one line \`CODE message\` on stderr, followed where something can be done by \`hint:\` and, mostly, the exact command. Codes are
 stable; messages are for people and may change. The exit status tells programs which kind it is.
 
-| code | exit status | when |
-| --- | --- | --- |
-${Object.entries(errorCodes)
-  .map(([name, { exit, when }]) => `| \`${name}\` | ${exit}: ${words[exit]} | ${when} |`)
-  .join('\n')}
+${table(
+  ['code', 'exit status', 'when'],
+  Object.entries(errorCodes).map(([name, { exit, when }]) => [code(name), `${exit}: ${words[exit]}`, when]),
+)}
 
 \`podwire node HOST -- COMMAND\` exits with the status of the command itself.
 

@@ -33,7 +33,7 @@ export function textLadder(flow: FlowRecord, paint: Paint): string {
   })
   const findings = flow.findings.flatMap(({ severity, message, where, nearest, frame, why }) => [
     `  ${paint(severity, severity === 'warn' ? 'yellow' : 'red')} ${where === undefined ? '' : `${where} `}${message}`,
-    ...(why === undefined ? [] : [`       because ${why}`]),
+    ...(why === undefined || message.includes(why) ? [] : [`       because ${why}`]),
     ...(nearest === undefined ? [] : [`       nearest packet seen: ${nearest}${frame === undefined ? '' : ` (frame ${frame})`}`]),
   ])
   const head = `${paint(flow.verdict, verdictColor[flow.verdict])} ${paint(flow.name, 'bold')}  ${flow.sent}`

@@ -74,7 +74,9 @@ export const sizes = {
   lineHeight: 14,
   chipPadding: 7,
   chipGap: 5,
-  chipColumn: 305,
+  /** Between the chips of two steps: more than between those of one. */
+  rowGap: 13,
+  chipColumn: 380,
 } as const
 
 /** Lays a flow out: lanes grouped by host in the order in which packets reached them, time downwards. */
@@ -101,7 +103,7 @@ export function layOutLadder({ ladder }: Pick<FlowRecord, 'ladder'>): LadderLayo
       const from = before && { x: before.x, y: before.y, kind: before.step.kind }
       rungs.push({ step, x: lanes.get(places.keyOf(step))?.x ?? labelRight, y, from, chips })
       const chipBottom = Math.max(y, ...chips.map(chip => chip.y - sizes.chipHeight / 2 + chip.height))
-      y = Math.max(y + sizes.rowHeight, chipBottom + sizes.chipGap + sizes.chipHeight / 2)
+      y = Math.max(y + sizes.rowHeight, chipBottom + sizes.rowGap + sizes.chipHeight / 2)
     }
     legs.push({ name, top, bottom: y - 8, rungs })
   }

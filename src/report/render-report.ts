@@ -103,7 +103,7 @@ function flowSection(flow: FlowRecord, id: string, pcapng: string | undefined): 
 <div class="head">${badge(flow.verdict)}<h2>${flow.name}</h2><span class="soft mono">${flow.file}</span></div>
 ${flow.description !== undefined && html`<p>${flow.description}</p>`}
 <p class="sent"><b>${flow.sent}</b> <span class="soft">→</span> ${flow.outcome}, in ${flow.durationMs.toFixed(0)} ms${unwatched(flow)}</p>
-${flow.reason !== undefined && html`<p class="soft">${flow.reason}</p>`}
+${flow.reason !== undefined && flow.findings.length === 0 && html`<p class="soft">${flow.reason}</p>`}
 <ul class="roles">${Object.entries(flow.bound).map(([alias, target]) => html`<li><b>${alias}</b> <span class="soft">${target}</span></li>`)}</ul>
 ${flow.findings.length > 0 && html`<ul class="findings">${flow.findings.map(finding)}</ul>`}
 ${flow.ladder.length > 0 && picture(flow, id, pcapng)}
@@ -121,7 +121,7 @@ function unwatched({ outcome, outcomeUnwatched }: FlowRecord): Markup | undefine
 
 function finding({ severity, message, where, why, nearest, frame }: Finding): Markup {
   return html`<li class="${severity}"><p><b>${message}</b></p>
-${why !== undefined && html`<p>because ${why}</p>`}
+${why !== undefined && !message.includes(why) && html`<p>because ${why}</p>`}
 ${nearest !== undefined && html`<p>Nearest packet seen: <code>${nearest}</code>${frame !== undefined && html` (frame ${frame})`}</p>`}
 ${where !== undefined && html`<p class="soft"><code>${where}</code></p>`}</li>`
 }

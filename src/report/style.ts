@@ -33,15 +33,15 @@ export const ladderStyle = `
 .ladder .head.path path{fill:var(--there)}
 .ladder .head.reply path{fill:var(--ground);stroke:var(--back);stroke-width:1.4}
 .ladder .head.lost path,.ladder .head.bad path{fill:var(--bad)}
-.ladder .path .seen .dot{fill:var(--there)}
-.ladder .reply .seen .dot{fill:var(--ground);stroke:var(--back);stroke-width:2}
 .ladder .missing .dot{fill:none;stroke:var(--bad);stroke-width:1.6;stroke-dasharray:3 2.4}
 .ladder .forbidden .dot{fill:none;stroke:var(--bad);stroke-width:3;stroke-linecap:round}
+.ladder .path .seen .dot{fill:var(--there)}
+.ladder .reply .seen .dot{fill:var(--ground);stroke:var(--back);stroke-width:2}
 .ladder .chip rect{fill:var(--there-ground);stroke:var(--there);stroke-opacity:.45}
 .ladder .reply .chip rect{fill:var(--back-ground);stroke:var(--back)}
-.ladder .chip.summary rect,.ladder .reply .chip.summary rect{fill:none;stroke:none}
-.ladder .chip.missing rect,.ladder .reply .chip.missing rect{fill:var(--bad-ground);stroke:var(--bad);stroke-opacity:1;stroke-dasharray:3 2}
-.ladder .chip.forbidden rect,.ladder .reply .chip.forbidden rect{fill:var(--bad-ground);stroke:var(--bad);stroke-opacity:1}
+.ladder .chip.summary rect{fill:none;stroke:none}
+.ladder .chip.missing rect{fill:var(--bad-ground);stroke:var(--bad);stroke-opacity:1;stroke-dasharray:3 2}
+.ladder .chip.forbidden rect{fill:var(--bad-ground);stroke:var(--bad);stroke-opacity:1}
 `
 
 /** The page around the ladders. */

@@ -21,7 +21,10 @@ export const errorCodes = {
   CONFLICT: { exit: 1, when: 'A compare-and-swap found another revision than expected.' },
   ADDRESS_EXHAUSTED: { exit: 1, when: 'A range of addresses or ports has none left.' },
   RUNTIME_FAILED: { exit: 1, when: 'The container runtime refused a request; its own words are in the message.' },
-  CNI_REFUSED: { exit: 1, when: 'The CNI plugin refused a request; the message says why, the answer carries a code of the CNI specification.' },
+  CNI_REFUSED: {
+    exit: 1,
+    when: 'The CNI plugin refused a request; the message says why, the answer carries a code of the CNI specification.',
+  },
   CAPTURE_FAILED: { exit: 1, when: 'A capture could not be started or was not proven alive.' },
   PACKET_MALFORMED: { exit: 1, when: 'Bytes could not be decoded as the packet or file they claim to be.' },
   SETUP_FAILED: { exit: 3, when: 'A step of setting this machine up failed; the message names the step and carries its words.' },

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { Command } from 'commander'
 import type { RunRecord } from '../../base/results/run-record.js'
 import type { Lab } from '../../lab/lab.js'
@@ -57,7 +57,7 @@ async function proveShop(parts: Parts, { lab, outDir }: ShopRun, progress: Progr
   } finally {
     client.close()
   }
-  return runAndRecord(parts, { lab, files: [join(parts.root, 'flows')], outDir }, progress, signal)
+  return runAndRecord(parts, { lab, files: [relative('', join(parts.root, 'flows'))], outDir }, progress, signal)
 }
 
 function demoText(record: RunRecord, out: string, hasColor: boolean): string {
