@@ -15,11 +15,14 @@ import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
 import { startAgent } from '../src/node/agent/agent.js'
 import { connectCri } from '../src/node/kubelet/cri-connection.js'
 import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
+import { criStreaming } from '../src/node/kubelet/cri-streaming.js'
 import { createKubelet } from '../src/node/kubelet/kubelet.js'
 import { iptablesProxy } from '../src/proxy-iptables/backend.js'
 
 const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
 const config = AgentConfig.parse(JSON.parse(readFileSync(options.config ?? nodePaths.agentConfig, 'utf8')))
+
+const read = (file: string): string => readFileSync(file, 'utf8')
 
 const log = pino({ name: 'agent', level: config.logLevel })
 const stop = new AbortController()
@@ -56,6 +59,16 @@ const agent = await startAgent(
         host: localMachine,
         clock: systemClock,
         log,
+        serving: {
+          port: config.serving.port,
+          tls: {
+            ca: read(config.serving.caFile),
+            cert: read(config.serving.certFile),
+            key: read(config.serving.keyFile),
+            client: config.serving.client,
+          },
+          streaming: criStreaming(cri),
+        },
       }),
     programs: { forwarder, plugin: `${dist}/cni.js`, node: process.execPath },
     clock: systemClock,

@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { type AgentConfig, nodePaths } from '../base/config/agent-config.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { StartedProcess } from '../kernel/host.js'
-import { clusterDomain, dnsAddress } from './cluster-addresses.js'
+import { clusterDomain, dnsAddress, kubeletPort } from './cluster-addresses.js'
 import { imageNames } from './images/image-plan.js'
-import { agentKubeconfig } from './lab-credentials.js'
+import { agentKubeconfig, nodeServingFiles } from './lab-credentials.js'
 import { labPaths } from './lab-paths.js'
 import type { LabSpec } from './lab-spec.js'
 import { labCgroup } from './netns-substrate.js'
+import { serverIdentity } from './pki.js'
 import type { LabHost } from './substrate.js'
 
 /** What the agent of a node is told. */
@@ -28,6 +29,13 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
     proxy: { mode: spec.proxy, masqueradeAll: false },
     containerd: { socket: nodePaths.containerdSocket, sandboxImage: imageNames.pause },
     cgroupParent: `${labCgroup(spec.name)}/${host.name}`,
+    serving: {
+      port: kubeletPort,
+      caFile: nodeServingFiles.ca,
+      certFile: nodeServingFiles.cert,
+      keyFile: nodeServingFiles.key,
+      client: serverIdentity.user,
+    },
     cni: {
       confDir: nodePaths.cniConfDir,
       binDir: nodePaths.cniBinDir,
@@ -42,6 +50,6 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
 export function startAgentProcess(spec: LabSpec, node: LabHost): StartedProcess {
   const config = JSON.stringify(agentConfig(spec, node), undefined, 2)
   writeFileSync(labPaths(spec.name).onHost(node.host.name, nodePaths.agentConfig), config)
-  const argv = [process.execPath, '--enable-source-maps', builtProgram('agent.js'), '--config', nodePaths.agentConfig]
+  const argv = [process.execPath, builtProgram('agent.js'), '--config', nodePaths.agentConfig]
   return node.host.start(argv, { logFile: nodePaths.agentLog, detached: true })
 }

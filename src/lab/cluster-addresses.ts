@@ -2,6 +2,7 @@ import { type Cidr, type Ip, nthAddress } from '../base/net/address.js'
 import type { LabSpec } from './lab-spec.js'
 
 export const apiPort = 6443
+export const kubeletPort = 10250
 export const clusterDomain = 'cluster.local'
 
 /** The address of the Service default/kubernetes: the first of the range. */

@@ -24,6 +24,8 @@ export interface Pki {
   readonly serviceAccountKey: string
   /** By the identity's user. */
   readonly clients: ReadonlyMap<string, Credentials>
+  /** What nodes show the API server, by the node's name. */
+  readonly nodeServers: ReadonlyMap<string, Credentials>
 }
 
 export interface PkiRequest {
@@ -31,11 +33,15 @@ export interface PkiRequest {
   /** Names and addresses under which the API server is reached. */
   readonly serverNames: { readonly dns: readonly string[]; readonly ip: readonly string[] }
   readonly identities: readonly Identity[]
+  /** Nodes that answer the API server at these addresses. */
+  readonly nodes: readonly { readonly name: string; readonly address: string }[]
 }
 
 export const adminIdentity: Identity = { user: 'kubernetes-admin', groups: ['system:masters'] }
 export const controllersIdentity: Identity = { user: 'system:kube-controller-manager', groups: [] }
 export const schedulerIdentity: Identity = { user: 'system:kube-scheduler', groups: [] }
+/** The API server as nodes know it. */
+export const serverIdentity: Identity = { user: 'kube-apiserver', groups: [] }
 export const nodeIdentity = (node: string): Identity => ({ user: `system:node:${node}`, groups: ['system:nodes'] })
 
 const keyAlgorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const
@@ -43,7 +49,7 @@ const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' } as const
 const dayMs = 24 * 60 * 60 * 1000
 
 /** Makes an authority and all certificates of a lab: fresh keys, P-256, valid from a day ago for ten years. */
-export async function createPki({ labName, serverNames, identities }: PkiRequest): Promise<Pki> {
+export async function createPki({ labName, serverNames, identities, nodes }: PkiRequest): Promise<Pki> {
   const authority = await createAuthority(`podwire ${labName}`)
   const [server, serviceAccount, ...clients] = await Promise.all([
     issue(authority, { CN: ['kube-apiserver'] }, [
@@ -60,11 +66,23 @@ export async function createPki({ labName, serverNames, identities }: PkiRequest
       ]),
     ),
   ])
+  const nodeServers = await Promise.all(
+    nodes.map(({ name, address }) =>
+      issue(authority, { CN: [nodeIdentity(name).user], O: ['system:nodes'] }, [
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension([
+          { type: 'dns', value: name },
+          { type: 'ip', value: address },
+        ]),
+      ]),
+    ),
+  )
   return {
     ca: pem(authority.certificate),
     server,
     serviceAccountKey: await keyPem(serviceAccount.privateKey),
     clients: new Map(identities.map(({ user }, i) => [user, clients[i]!])),
+    nodeServers: new Map(nodes.map(({ name }, i) => [name, nodeServers[i]!])),
   }
 }
 

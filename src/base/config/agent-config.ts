@@ -19,6 +19,8 @@ export const AgentConfig = z.strictObject({
   containerd: z.strictObject({ socket: z.string(), sandboxImage: z.string() }),
   /** The cgroup below which all Pods of this node live, as `/podwire/shop/node-1`. */
   cgroupParent: z.string(),
+  /** Where the API server reaches this node's logs and containers: with a certificate of `client`, signed by the authority of `caFile`. */
+  serving: z.strictObject({ port: z.int(), caFile: z.string(), certFile: z.string(), keyFile: z.string(), client: z.string() }),
   cni: z.strictObject({ confDir: z.string(), binDir: z.string(), socket: z.string(), stateDir: z.string() }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 })

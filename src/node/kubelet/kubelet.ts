@@ -16,6 +16,7 @@ import type { KubeletConfig } from './kubelet-config.js'
 import type { KubeletLog } from './kubelet-log.js'
 import { readMachineFacts } from './machine-facts.js'
 import { createNodeReporter } from './node-reporter.js'
+import { type NodeServing, serveNode } from './node-server.js'
 import type { PodEventRecorder } from './pod-events.js'
 import { keyOf } from './pod-identity.js'
 import type { PodParts } from './pod-parts.js'
@@ -26,6 +27,7 @@ import { createProber } from './prober.js'
 import { createReferencedObjects } from './referenced-objects.js'
 import { repeat } from './repeat.js'
 import { createServiceAccountTokens } from './service-account-tokens.js'
+import { withWrittenStatus } from './sync-pod.js'
 import { podVolumes } from './volumes.js'
 
 export interface KubeletOptions {
@@ -38,6 +40,8 @@ export interface KubeletOptions {
   readonly host: Host
   readonly clock: Clock
   readonly log: KubeletLog
+  /** How the API server reaches this node's logs and containers; undefined: it does not. */
+  readonly serving?: NodeServing
 }
 
 /** Runs the Pods that the API server assigns to one node. */
@@ -58,7 +62,8 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   return { run: signal => runKubelet(options, signal) }
 }
 
-async function runKubelet({ config, client, runtime, services, host, clock, log }: KubeletOptions, signal: AbortSignal): Promise<void> {
+async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
+  const { config, client, runtime, services, host, clock, log, serving } = options
   setMaxListeners(Number.POSITIVE_INFINITY, signal) // Every request under way listens to it.
   const machine = await readMachineFacts()
   const mine = createInformer<Pod>(client, pods, { fieldSelector: `spec.nodeName=${config.nodeName}`, clock })
@@ -113,7 +118,7 @@ async function runKubelet({ config, client, runtime, services, host, clock, log 
   const workers = createPodWorkers(parts, mine)
 
   const complain = (what: string) => (error: unknown) => log.warn({ error: String(error) }, what)
-  const reporter = createNodeReporter({ config, client, clock, runtime, machine })
+  const reporter = createNodeReporter({ config, client, clock, runtime, machine, port: serving?.port })
 
   async function reportNode(): Promise<void> {
     let isRegistered = false
@@ -155,8 +160,18 @@ async function runKubelet({ config, client, runtime, services, host, clock, log 
     ])
   }
 
+  async function serve(): Promise<void> {
+    if (!serving) return
+    const pod = (namespace: string, name: string): Pod | undefined => {
+      const found = mine.get(keyOf({ uid: '', namespace, name }))
+      return found && withWrittenStatus(parts, found)
+    }
+    await serveNode({ serving, config, runtime, clock, log, pod }, signal)
+  }
+
   await Promise.all([
     mine.run(signal),
+    serve(),
     reportNode(),
     repeat({ everyMs: leaseMs, clock, onError: complain('the lease could not be renewed') }, () => reporter.renewLease(signal), signal),
     runPods(),

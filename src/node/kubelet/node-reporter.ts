@@ -14,6 +14,8 @@ export interface NodeReporterOptions {
   readonly clock: Clock
   readonly runtime: PodRuntime
   readonly machine: MachineFacts
+  /** Where the kubelet answers the API server. */
+  readonly port?: number | undefined
 }
 
 /** Tells the API server that the node is there and how it is. */
@@ -30,7 +32,7 @@ const leaseNamespace = 'kube-node-lease'
 /** A node that has not renewed for this long is taken for dead. */
 const leaseDurationSeconds = 40
 
-export function createNodeReporter({ config, client, clock, runtime, machine }: NodeReporterOptions): NodeReporter {
+export function createNodeReporter({ config, client, clock, runtime, machine, port }: NodeReporterOptions): NodeReporter {
   const at = { name: config.nodeName }
   let before: readonly NodeCondition[] = []
   let runtimeVersion = ''
@@ -58,7 +60,7 @@ export function createNodeReporter({ config, client, clock, runtime, machine }: 
     async report(signal) {
       const seen = await condition(signal)
       const images = seen.isRuntimeReady ? await runtime.images(signal) : []
-      const status = buildNodeStatus({ config, machine, condition: seen, runtimeVersion, images, before, nowMs: clock.now() })
+      const status = buildNodeStatus({ config, machine, condition: seen, runtimeVersion, images, before, port, nowMs: clock.now() })
       await client.patch(nodes, at, { status }, { type: 'merge', subresource: 'status' }, signal)
       before = status.conditions ?? []
       return seen.isRuntimeReady && seen.isNetworkReady

@@ -18,6 +18,8 @@ export interface NodeStatusInput {
   /** What the node said last; conditions that stay the same keep the time of their change. */
   readonly before: readonly NodeCondition[]
   readonly nowMs: number
+  /** Where the kubelet answers the API server. */
+  readonly port?: number | undefined
 }
 
 /** The Node object as the kubelet registers it; its Pod range is the control plane's business. */
@@ -33,7 +35,7 @@ export const nodeLabels = (config: KubeletConfig, machine: MachineFacts): Readon
 })
 
 export function buildNodeStatus(input: NodeStatusInput): NodeStatus {
-  const { config, machine, runtimeVersion, images } = input
+  const { config, machine, runtimeVersion, images, port } = input
   const capacity = {
     cpu: String(machine.capacity.cpus),
     memory: `${Math.floor(machine.capacity.memoryBytes / 1024)}Ki`,
@@ -44,6 +46,7 @@ export function buildNodeStatus(input: NodeStatusInput): NodeStatus {
       { type: 'InternalIP', address: config.nodeAddress },
       { type: 'Hostname', address: config.nodeName },
     ],
+    ...(port !== undefined && { daemonEndpoints: { kubeletEndpoint: { Port: port } } }),
     capacity,
     allocatable: capacity,
     conditions: nodeConditions(input),

@@ -12,6 +12,7 @@ const request = {
   labName: 'shop',
   serverNames: { dns: ['localhost', 'kubernetes.default.svc'], ip: ['127.0.0.1', '10.96.0.1'] },
   identities: [adminIdentity, nodeIdentity('node-1')],
+  nodes: [{ name: 'node-1', address: '172.30.0.11' }],
 }
 
 t.test('the server and its clients know each other by their certificates', async t => {
