@@ -68,7 +68,7 @@ export const resourceTable: readonly ResourceType[] = [
   row(events, { strategy: eventStrategy, columns: eventColumns }),
   row(namespaces, { strategy: namespaceStrategy, columns: namespaceColumns, subresources: ['finalize', 'status'] }),
   row(nodes, { strategy: nodeStrategy, columns: nodeColumns, subresources: ['status'] }),
-  row(pods, { strategy: podStrategy, columns: podColumns, subresources: ['binding', 'status'] }),
+  row(pods, { strategy: podStrategy, columns: podColumns, subresources: ['attach', 'binding', 'exec', 'log', 'portforward', 'status'] }),
   row(secrets, { strategy: secretStrategy, columns: secretColumns }),
   row(serviceaccounts, { strategy: serviceAccountStrategy, columns: serviceAccountColumns, subresources: ['token'] }),
   row(services, { strategy: serviceStrategy, columns: serviceColumns, subresources: ['status'] }),

@@ -23,6 +23,7 @@ export function serverConfig(spec: LabSpec): ServerConfig {
     dataDir: serverData,
     tls: { caFile: `${pki}/${pkiFiles.ca}`, certFile: `${pki}/${pkiFiles.serverCert}`, keyFile: `${pki}/${pkiFiles.serverKey}` },
     serviceAccount: { issuer: `https://kubernetes.default.svc.${clusterDomain}`, keyFile: `${pki}/${pkiFiles.serviceAccountKey}` },
+    nodeClient: { certFile: `${pki}/${pkiFiles.nodeClientCert}`, keyFile: `${pki}/${pkiFiles.nodeClientKey}` },
     controllersKubeconfig: `${pki}/${pkiFiles.controllers}`,
     schedulerKubeconfig: `${pki}/${pkiFiles.scheduler}`,
     podCidr: spec.pods.cidr,
@@ -39,7 +40,7 @@ export function startServer(spec: LabSpec, host: Host, socketFd: number): Starte
   const paths = labPaths(spec.name)
   mkdirSync(paths.serverData, { recursive: true, mode: 0o700 })
   writeFileSync(paths.serverConfig, JSON.stringify(serverConfig(spec), undefined, 2))
-  return host.start([process.execPath, '--enable-source-maps', builtProgram('server.js'), '--config', paths.serverConfig], {
+  return host.start([process.execPath, builtProgram('server.js'), '--config', paths.serverConfig], {
     logFile: paths.serverLog,
     fds: [socketFd],
     detached: true,

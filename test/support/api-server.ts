@@ -31,6 +31,7 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 export async function withApiServer(t: Test, use: (api: TestApiServer) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'podwire-api-'))
   const pki = await createTestPki()
+  const nodeClient = await pki.client('kube-apiserver')
   const admin = await pki.client('kubernetes-admin', ['system:masters'])
   let store = openLmdbStore(join(directory, 'store'))
 
@@ -40,6 +41,7 @@ export async function withApiServer(t: Test, use: (api: TestApiServer) => Promis
       listen: [{ address: '127.0.0.1', port }],
       advertise: { address: '172.30.0.2', port: 6443 },
       tls: { ca: pki.ca, ...pki.server },
+      nodeClient,
       serviceAccount: { issuer: 'https://kubernetes.default.svc.cluster.local', key: pki.tokenKey },
       serviceCidr: '10.96.0.0/16',
       nodePortRange: { from: 30000, to: 32767 },

@@ -9,6 +9,8 @@ export const ServerConfig = z.strictObject({
   advertise: z.strictObject({ address: z.string(), port: z.int() }),
   dataDir: z.string(),
   tls: z.strictObject({ caFile: z.string(), certFile: z.string(), keyFile: z.string() }),
+  /** What this server shows nodes when it fetches logs and opens streams. */
+  nodeClient: z.strictObject({ certFile: z.string(), keyFile: z.string() }),
   /** PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens (ES256). */
   serviceAccount: z.strictObject({ issuer: z.string(), keyFile: z.string() }),
   /** Kubeconfigs by which the controllers and the scheduler in this process reach the API. */

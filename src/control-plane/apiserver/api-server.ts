@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -7,13 +8,17 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 
+import type { Node } from '../../api/generated/types.js'
 import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
 import { apiFacts } from '../../api/schema.js'
-import { origin, statusOf, unauthorized, unknownPath } from '../../api/status.js'
+import { notFound, origin, statusOf, unauthorized, unknownPath } from '../../api/status.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
+import { endSoon } from '../../base/net/proxy-upgrade.js'
 import type { Store } from '../store/store.js'
 import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer } from './answers.js'
 import { type ApiServerRequest, type Authenticator, certificateAuthenticator, type User } from './authentication.js'
@@ -23,6 +28,7 @@ import { startObjectCache } from './object-cache.js'
 import { objectStoreKey } from './object-codec.js'
 import { createObjectWriter } from './object-writer.js'
 import { createOpenApiAnswers } from './openapi-answers.js'
+import { podStreams, type StreamUpgrade } from './pod-streams.js'
 import { parseTarget } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { serviceAccountTokens } from './service-account-tokens.js'
@@ -39,6 +45,8 @@ export interface ApiServerOptions {
   readonly advertise: { readonly address: string; readonly port: number }
   /** PEM text. Clients are known by certificates that `ca` has signed. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** What nodes know this server by when it fetches logs and opens streams: PEM text. */
+  readonly nodeClient: { readonly cert: string; readonly key: string }
   /** `key` is PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens. */
   readonly serviceAccount: { readonly issuer: string; readonly key: string }
   readonly serviceCidr: string
@@ -75,24 +83,34 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   await ensureFirstObjects(writer, rowOf, options)
 
-  const handleResource = createResourceHandler({ store, cache, writer, tokens })
+  const streams = podStreams({
+    tls: { ca: options.tls.ca, ...options.nodeClient },
+    async findNode(name) {
+      const nodes = rowOf({ resource: 'nodes' })
+      await cache.reached(store.revision)
+      const found = cache.collection(nodes).get(objectStoreKey(nodes, { name }))
+      if (!found) throw notFound(nodes, name)
+      return found.object as Node
+    },
+  })
+  const handleResource = createResourceHandler({ store, cache, writer, tokens, streams })
   const openApiAnswer = createOpenApiAnswers(resourceTable)
   const authenticators = [certificateAuthenticator(), tokens.authenticate]
   const address = `${advertise.address}:${advertise.port}`
 
-  async function answer(request: ApiServerRequest, response: ApiServerResponse): Promise<Answer | undefined> {
+  async function answer(request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade): Promise<Answer | undefined> {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
     await authenticate(request, authenticators)
     const target = parseTarget(path, resourceTable)
-    if (target) return handleResource({ request, response, target, query, signal: stop.signal })
+    if (target) return handleResource({ request, response, upgrade, target, query, signal: stop.signal })
     const found =
       discoveryAnswer(request, path, { table: resourceTable, address }) ?? openApiAnswer(request, path) ?? otherAnswer(path, query)
     if (!found) throw unknownPath()
     return found
   }
 
-  const handle = (request: ApiServerRequest, response: ApiServerResponse): void => {
-    answer(request, response)
+  const handle: Handle = (request, response, upgrade) => {
+    answer(request, response, upgrade)
       .then(found => {
         if (found) send(response, found)
       })
@@ -156,16 +174,14 @@ function originOf(error: unknown): unknown {
   return typeof cause === 'object' && cause !== null && origin in cause ? cause[origin as keyof typeof cause] : error
 }
 
+type Handle = (request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade) => void
+
 interface Listening {
   readonly server: Http2SecureServer
   close(): Promise<void>
 }
 
-async function listen(
-  place: ApiServerOptions['listen'][number],
-  tls: ApiServerOptions['tls'],
-  handle: (request: Http2ServerRequest, response: Http2ServerResponse) => void,
-): Promise<Listening> {
+async function listen(place: ApiServerOptions['listen'][number], tls: ApiServerOptions['tls'], handle: Handle): Promise<Listening> {
   const server = createSecureServer(
     {
       ...tls,
@@ -176,8 +192,9 @@ async function listen(
       minVersion: 'TLSv1.2',
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
     },
-    handle,
+    (request: Http2ServerRequest, response: Http2ServerResponse) => handle(request, response),
   )
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => handleUpgrade(handle, { request, socket, head }))
   const sessions = new Set<ServerHttp2Session>()
   const sockets = new Set<{ destroy(): void }>()
   server.on('session', session => {
@@ -215,6 +232,16 @@ async function listen(
         }, 200).unref()
       }),
   }
+}
+
+/** A request that wants its connection to go on in another protocol; whoever answers may take it, or answer like any other request. */
+function handleUpgrade(handle: Handle, { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer }): void {
+  socket.on('error', () => {}) // 'close' follows.
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as TLSSocket)
+  response.on('finish', () => endSoon(socket))
+  handle(request, response, { socket, head, take: () => response.detachSocket(socket as TLSSocket) })
 }
 
 /** Forgets at each turn what was current at the one before: nobody may need to look back further. */

@@ -1,6 +1,6 @@
 import type { ObjectKey } from '../../api/api-resource.js'
 import { decodeObject } from '../../api/decode-object.js'
-import type { AuthenticationTokenRequest, Binding, DeleteOptions, ServiceAccount } from '../../api/generated/types.js'
+import type { AuthenticationTokenRequest, Binding, DeleteOptions, Pod, ServiceAccount } from '../../api/generated/types.js'
 import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
@@ -13,6 +13,7 @@ import type { ObjectCache } from './object-cache.js'
 import { objectStoreKey, type StoredObject } from './object-codec.js'
 import type { ObjectWriter, WritableObject } from './object-writer.js'
 import { boundPod } from './pod-binding.js'
+import type { PodStreams, StreamUpgrade } from './pod-streams.js'
 import { type Body, mediaTypeOf, parseBody, readBody } from './request-body.js'
 import { asJson, type Expected, expectedOf, fieldValidation, objectOfBody, objectOfPatch, patched, writable } from './request-object.js'
 import { booleanParameter, isDryRun, numberParameter, type RequestTarget } from './request-target.js'
@@ -37,11 +38,14 @@ interface Parts {
   readonly cache: ObjectCache
   readonly writer: ObjectWriter
   readonly tokens: ServiceAccountTokens
+  readonly streams: PodStreams
 }
 
 interface Exchange {
   readonly request: ApiServerRequest
   readonly response: ApiServerResponse
+  /** Set when the client wants its connection to go on in another protocol. */
+  readonly upgrade?: StreamUpgrade | undefined
   readonly target: RequestTarget
   readonly query: URLSearchParams
   readonly signal: AbortSignal
@@ -51,7 +55,7 @@ interface Exchange {
 export type ResourceHandler = (exchange: Exchange) => Promise<Answer | undefined>
 
 /** The verbs of the API over a store; all resources pass through here. */
-export function createResourceHandler({ store, cache, writer, tokens }: Parts): ResourceHandler {
+export function createResourceHandler({ store, cache, writer, tokens, streams }: Parts): ResourceHandler {
   async function find(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
     await cache.reached(store.revision)
     const found = cache.collection(resource).get(objectStoreKey(resource, at))
@@ -173,7 +177,7 @@ export function createResourceHandler({ store, cache, writer, tokens }: Parts): 
   }
 
   async function sub(exchange: Exchange, at: ObjectKey): Promise<Answer | undefined> {
-    const { request, target, query } = exchange
+    const { request, response, upgrade, target, query } = exchange
     const { resource, subresource } = target
     const facts = resource.subresources.find(({ name }) => name === subresource)
     if (!facts) throw unknownPath()
@@ -218,6 +222,12 @@ export function createResourceHandler({ store, cache, writer, tokens }: Parts): 
         const status = await tokens.issue(account, wanted as unknown as AuthenticationTokenRequest)
         return jsonAnswer({ ...wanted, kind: tokenBody.kind, apiVersion: tokenBody.apiVersion, status }, 201)
       }
+      case 'log':
+        return streams.log({ request, response, upgrade, query, pod: (await find(resource, at)).object as Pod })
+      case 'exec':
+      case 'attach':
+      case 'portforward':
+        return streams.stream(subresource, { request, response, upgrade, query, pod: (await find(resource, at)).object as Pod })
       default:
         throw unknownPath()
     }
