@@ -1,5 +1,5 @@
 import type { Change, Direction, Headers, OuterHeaders, Port } from '../base/net/path.js'
-import type { ConntrackRecord, FlowRecord } from '../base/results/run-record.js'
+import type { ConntrackRecord } from '../base/results/run-record.js'
 
 /** Places of this lab: `*` stands for any. */
 export interface PlacePattern {
@@ -65,6 +65,3 @@ export interface Expectation {
   readonly never: readonly ForbiddenHop[]
   readonly conntrack: readonly ExpectedConntrack[]
 }
-
-/** How a flow ended, in the words of FlowTest: `delivered`, `refused`, `timeout`, … */
-export type Outcome = FlowRecord['outcome']

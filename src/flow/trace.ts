@@ -56,8 +56,6 @@ function outerOf(packet: Packet, vni: number): OuterHeaders {
   return { proto: 'udp', vni, ...(ip && { src: ip.src, dst: ip.dst, ttl: ip.ttl }), ...(dport !== undefined && { dport }) }
 }
 
-export const samePlace = (a: Place, b: Place): boolean => a.owner === b.owner && a.port === b.port && a.pod === b.pod
-
 /** In time; what one capture saw at the same instant stays in its order. Right where all captures share a clock. */
 export const inOrder = <T extends Sighting>(sightings: readonly T[]): readonly T[] =>
   sightings.toSorted((a, b) => (a.timeNs < b.timeNs ? -1 : a.timeNs > b.timeNs ? 1 : a.owner === b.owner ? a.sequence - b.sequence : 0))

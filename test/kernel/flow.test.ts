@@ -160,4 +160,56 @@ t.test('flows on two nodes', async t => {
     t.ok(flow?.ladder.some(({ kind }) => kind === 'forbidden'))
     await rig.nodes['node-1'].run(['busybox', 'sysctl', '-w', 'net.bridge.bridge-nf-call-iptables=1'])
   })
+
+  await t.test('without the forwarding entry of a tunnel they say where the packet ended', async t => {
+    const fdb = (verb: string) =>
+      rig.nodes['node-1'].run(['bridge', 'fdb', verb, '0a:58:0a:f4:02:00', 'dev', 'vxlan0', 'dst', '172.30.0.12'])
+    await fdb('del')
+    t.teardown(() => fdb('add'))
+    const [flow] = (await run([toPod('no-fdb', 'pod-cross-node', 'far')], 0)).flows
+    t.equal(flow?.verdict, 'fail')
+    t.match(flow?.findings[0]?.message, 'client.node:uplink out: the packet did not come by here; it was last seen at node-1/vxlan0 out')
+    const seen = flow?.ladder.filter(({ kind }) => kind === 'seen').map(({ at }) => at)
+    t.strictSame(seen, ['client:eth0', 'veth(client)', 'client.node:bridge', 'client.node:vxlan'])
+  })
+
+  await t.test('where nothing works, a refusal proves nothing', async t => {
+    await lab.point(rig.pods.near)
+    const [flow] = (
+      await run(
+        [
+          `${head('vacuous')}spec:
+  bind: {client: {pod: default/client}, far: {pod: default/far}}
+  send: {from: $client, to: $far, tcp: {port: 81}}
+  control: {send: {from: $client, to: $far, tcp: {port: 82}}, outcome: delivered}
+  expect: {outcome: refused}
+`,
+        ],
+        0,
+      )
+    ).flows
+    t.equal(flow?.verdict, 'error')
+    t.match(flow?.reason, /the control \(tcp 10\.244\.2\.7:82\) ended refused, not delivered/)
+  })
+
+  await t.test('a lab of another shape is skipped, an object that is not there an error', async t => {
+    const { flows } = await run(
+      [
+        `${head('three-nodes')}spec:
+  requires: {nodes: 3}
+  bind: {client: {pod: default/client}}
+  send: {from: $client, to: localhost, tcp: {port: 8080}}
+  expect: {outcome: delivered}
+`,
+        `${head('nobody')}spec:
+  bind: {client: {pod: default/nobody}}
+  send: {from: $client, to: localhost, tcp: {port: 8080}}
+  expect: {outcome: delivered}
+`,
+      ],
+      0,
+    )
+    t.match(flows[0], { verdict: 'skip', reason: 'it needs 3 nodes; the lab has 2' })
+    t.match(flows[1], { verdict: 'error', reason: /NOT_FOUND/ })
+  })
 })
