@@ -52,6 +52,9 @@ const without =
   (name: string) =>
     names.includes(name) ? undefined : `/usr/bin/${name}`
 
+// What is about to be installed is said on stderr.
+t.capture(console, 'error', () => {})
+
 t.test('each thing that stops set-up is one message with the exact command', async t => {
   const cannotResolve: Outcome = { status: 100, stdout: '', stderr: "W: noise\nE: Failed to fetch x  Could not resolve 'deb.debian.org'" }
   const cases = {
