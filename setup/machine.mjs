@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { root } from './stamp.mjs'
 
 /**
  * What set-up asks of the machine; tests hand over another one.
@@ -36,6 +37,7 @@ export const thisMachine = {
     const [program = '', ...args] = argv
     const PATH = programDirs.join(delimiter)
     const { status, stdout, stderr, error } = spawnSync(program, args, {
+      cwd: root,
       encoding: 'utf8',
       env: { ...process.env, PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -19,7 +19,8 @@ import { isCurrent, modulesAreCurrent, root, writeStamp } from './stamp.mjs'
 /** True when nothing has to be done: decided without starting any program. @param {Level} level @param {Machine} machine */
 export function isPrepared(level, machine = thisMachine) {
   const cheap = requirementsFor(level).filter(({ kind }) => kind !== 'kernel')
-  return modulesAreCurrent() && isCurrent('build') && (level === 'build' || isCurrent('kernel')) && missing(cheap, machine).length === 0
+  const isBuilt = modulesAreCurrent() && isCurrent('build') && (level !== 'test' || isCurrent('runner'))
+  return isBuilt && (level === 'build' || isCurrent('kernel')) && missing(cheap, machine).length === 0
 }
 
 /**
@@ -37,6 +38,7 @@ export function prepare(level, command, machine = thisMachine) {
   installPackages(missing(wanted.filter(isPackage), machine), machine)
   if (!modulesAreCurrent()) installModules(machine)
   if (!isCurrent('build')) build(machine)
+  if (level === 'test' && !isCurrent('runner')) buildRunner(machine)
   if (level !== 'build' && !isCurrent('kernel')) checkKernel(wanted.filter(isKernel), machine)
 }
 
@@ -66,6 +68,13 @@ function build(machine) {
   say("Building dist/: a bundle for each process; the CNI forwarder and the hosts' PID 1 in C")
   attempt('The build', machine, [process.execPath, join(root, 'setup/build.mjs')])
   writeStamp('build')
+}
+
+/** tap would do it by itself in the middle of its first run, too late for that run. @param {Machine} machine */
+function buildRunner(machine) {
+  say('Building the test runner with its plugins (into .tap/)')
+  attempt('tap build', machine, [process.execPath, join(root, 'node_modules/tap/dist/esm/run.mjs'), 'build'])
+  writeStamp('runner')
 }
 
 /** Loads what can be loaded and refuses a kernel that lacks the rest. @param {readonly Requirement[]} features @param {Machine} machine */

@@ -10,6 +10,8 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 export const stamps = {
   /** dist: every source of it. */
   build: { file: 'dist/.podwire-stamp', sources: ['package-lock.json', 'setup/build.mjs', 'bin', 'src'], salt: process.arch },
+  /** The test runner, with the plugins that .taprc names and no others. */
+  runner: { file: '.tap/.podwire-stamp', sources: ['package-lock.json', '.taprc'], salt: '' },
   /** The kernel's features: they stay until the next boot. */
   kernel: { file: 'dist/.podwire-kernel', sources: ['/proc/sys/kernel/random/boot_id', 'setup/requirements.mjs'], salt: '' },
 }
