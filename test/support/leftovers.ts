@@ -30,12 +30,15 @@ export function observeMachine(only?: string): MachineState {
   }
 }
 
-/** What is in one state and not in the other, one line each; empty when they are equal. */
+/** Processes end, and labs of others go, without our doing; what else was there must still be there. */
+const mustStay: readonly (keyof MachineState)[] = ['links', 'rules', 'mounts']
+
+/** What is there that was not, and what is gone that should not be, one line each. */
 export function differences(before: MachineState, after: MachineState): readonly string[] {
-  return (Object.keys(before) as (keyof MachineState)[]).flatMap(part => [
-    ...after[part].filter(line => !before[part].includes(line)).map(line => `${part}: left behind: ${line}`),
-    ...before[part].filter(line => !after[part].includes(line)).map(line => `${part}: gone: ${line}`),
-  ])
+  const parts = Object.keys(before) as (keyof MachineState)[]
+  const added = parts.flatMap(part => after[part].filter(line => !before[part].includes(line)).map(line => `${part}: left behind: ${line}`))
+  const gone = mustStay.flatMap(part => before[part].filter(line => !after[part].includes(line)).map(line => `${part}: gone: ${line}`))
+  return [...added, ...gone]
 }
 
 /** The differences that stay: processes need a moment to end. Waits at most `withinMs`. */
