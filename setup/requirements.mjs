@@ -102,6 +102,7 @@ export const requirements = [
   debian('iproute2', 'ip', 'lab', 'shows links and routes of a host'),
   debian('tcpdump', 'tcpdump', 'lab', 'captures packets at every hop'),
   debian('busybox-static', '/bin/busybox', 'lab', 'the programs inside the toolbox image'),
+  debian('kubernetes-client', 'kubectl', 'test', 'drives the API server in the tests; any other kubectl on the PATH does as well'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
 
   kernel('veth', 'veth', 'connects Pods and hosts', 'ip link add pw0 type veth peer name pw1'),

@@ -16,9 +16,10 @@ export interface KubectlAnswer {
   readonly stderr: string
 }
 
-const oldest = 27
+/** Debian 12 has 1.20. */
+const oldest = 20
 
-/** Every kubectl from 1.27 on that PATH leads to, as `kubectl` or `kubectl.1.NN`, one a minor version; PODWIRE_KUBECTL names one more. */
+/** Every kubectl that PATH leads to, as `kubectl` or `kubectl.1.NN`, one a minor version; PODWIRE_KUBECTL names one more. */
 export async function findKubectls(): Promise<Kubectl[]> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => folder !== '')
   const direct = folders.flatMap(folder => namesIn(folder).map(name => join(folder, name)))
