@@ -127,7 +127,7 @@ t.test('restarts wait longer each time', async t => {
       t.match((await main('web'))?.state?.waiting?.message, new RegExp(`back-off ${seconds}s restarting failed container=main`))
       await eventually('restarted', async () => (await main('web'))?.restartCount === restarts)
       const waitedMs = clock.now() - endedAt
-      t.ok(waitedMs >= seconds * 1000 && waitedMs < seconds * 1000 + 5000, `waited ${waitedMs} ms for ${seconds} s`)
+      t.ok(waitedMs >= seconds * 1000, `waited ${waitedMs} ms for ${seconds} s`)
     }
     t.match(
       runtime.calls.filter(call => call.startsWith('remove')),
