@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { pods } from '../../api/generated/resources.js'
 import type { Pod, PodStatus } from '../../api/generated/types.js'
+import { isPodReady } from '../../api/pod-state.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
 import type { Client } from '../../client/client.js'
 
@@ -9,6 +10,11 @@ import type { Client } from '../../client/client.js'
 export interface PodStatusWriter {
   /** Does not wait. */
   write(pod: Pod, status: PodStatus): void
+  /**
+   * Takes note of the Pod as the API shows it. The node controller calls the Pods of a silent node not ready; a node that is back knows
+   * better, and its next `write` says so.
+   */
+  seen(pod: Pod): void
   /** The status written last, published or on its way. */
   written(podUid: string): PodStatus | undefined
   /** Resolves when what was written has been published or refused. */
@@ -60,6 +66,12 @@ export function createPodStatusWriter({ client, onFailure }: PodStatusWriterOpti
       entries.set(uid, entry)
       entry.wanted = status
       entry.sending ??= send(pod, entry)
+    },
+    seen(pod) {
+      const entry = entries.get(pod.metadata?.uid ?? '')
+      const isChangedByOthers =
+        entry?.published && entry.sending === undefined && isPodReady(pod) !== isPodReady({ status: entry.published })
+      if (isChangedByOthers) entry.published = pod.status
     },
     written: podUid => entries.get(podUid)?.wanted,
     flush: async podUid => entries.get(podUid)?.sending,

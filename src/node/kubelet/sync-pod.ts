@@ -37,6 +37,7 @@ const resyncMs = 60_000
  */
 export async function syncPod(parts: PodParts, given: Pod, memory: PodMemory, signal: AbortSignal): Promise<number> {
   for (;;) {
+    parts.statuses.seen(given)
     const pod = withApiAccess(withWrittenStatus(parts, given))
     const observed = await observePod(parts, pod, memory, signal)
     trackProbes(parts, pod, observed)

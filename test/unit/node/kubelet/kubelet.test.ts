@@ -110,6 +110,18 @@ t.test('a Pod runs and ends as its object says', async t => {
   })
 })
 
+t.test('a Pod that somebody else called not ready is said to be ready again', async t => {
+  await withKubelet(t, async ({ client, get, eventually }) => {
+    const { metadata } = await client.create(pods, podOf('web'))
+    await eventually('ready', async () => condition(await get('web'), 'Ready') === 'True')
+    const at = { namespace: metadata?.namespace, name: 'web' }
+    const status = { conditions: [{ type: 'Ready', status: 'False' }] }
+    const silenced = await client.patch(pods, at, { status }, { type: 'strategic', subresource: 'status' })
+    t.equal(condition(silenced, 'Ready'), 'False')
+    await eventually('ready again', async () => condition(await get('web'), 'Ready') === 'True')
+  })
+})
+
 t.test('restarts wait longer each time', async t => {
   await withKubelet(t, async ({ client, runtime, clock, main, eventually }) => {
     await client.create(pods, podOf('web'))
