@@ -116,13 +116,13 @@ function attempt(step, machine, argv, env) {
       `give this machine network access, then run: ${command}`,
     )
   }
-  const tail = output
-    .split('\n')
-    .slice(-12)
-    .map(line => `  ${line}`)
+  // npm ends its complaints with a page of usage; what is wrong stands before it.
+  const lines = output.split('\n')
+  const telling = lines.filter(line => /error|fatal|^E:/i.test(line))
+  const shown = (telling.length > 0 ? telling.slice(0, 12) : lines.slice(-12)).map(line => `  ${line}`)
   throw new SetupFailure(
     'SETUP_FAILED',
-    `${step} failed with status ${status}:\n${tail.join('\n')}`,
+    `${step} failed with status ${status}:\n${shown.join('\n')}`,
     `run it by hand to see everything: ${command}`,
   )
 }
