@@ -40,7 +40,12 @@ const deleting: readonly QueryParameter[] = [
 ]
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const json = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
-const patches = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json']
+const patches = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+]
 
 /** Every operation on the rows. */
 export const operationsOf = (rows: readonly ResourceType[]): Operation[] => rows.flatMap(operationsOfRow)

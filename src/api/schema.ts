@@ -22,6 +22,7 @@ export interface FieldSchema {
 export interface TypeSchema {
   readonly type?: 'string'
   readonly format?: string
+  readonly mapType?: 'atomic' | 'granular'
   readonly fields?: Readonly<Record<string, FieldSchema>>
   readonly required?: readonly string[]
   readonly gvk?: readonly [group: string, version: string, kind: string]

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../base/errors/codes.js'
 import { PodwireError } from '../base/errors/podwire-error.js'
 import { causeOf, type FieldProblem } from './field-problem.js'
 import type { Status, StatusDetails } from './generated/types.js'
+import { type ApplyConflict, conflictMessage } from './managed-fields.js'
 
 /** Names a resource in a refusal: `pods`, `deployments.apps`. */
 interface Named {
@@ -79,6 +80,18 @@ export const conflict = (
     reason: 'Conflict',
     message: `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
     details: details(resource, name),
+    code: 'CONFLICT',
+  })
+
+/** 409 with every field that another manager owns as a cause. */
+export const applyConflict = (conflicts: readonly ApplyConflict[]): PodwireError =>
+  refusal({
+    http: 409,
+    reason: 'Conflict',
+    message: conflictMessage(conflicts),
+    details: {
+      causes: conflicts.map(({ manager, field }) => ({ reason: 'FieldManagerConflict', message: `conflict with ${manager}`, field })),
+    },
     code: 'CONFLICT',
   })
 

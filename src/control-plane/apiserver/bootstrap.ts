@@ -20,7 +20,7 @@ export async function ensureFirstObjects(
 ): Promise<void> {
   const create = async (resource: { readonly resource: string }, object: WritableObject): Promise<void> => {
     try {
-      await writer.create(find(resource), object, { dryRun: false })
+      await writer.create(find(resource), object, { dryRun: false, manager: 'kube-apiserver' })
     } catch (error) {
       if (!isPodwireError(error, 'ALREADY_EXISTS')) throw error
     }
@@ -47,6 +47,7 @@ export async function ensureFirstObjects(
     resource: find(endpointslices),
     at: metadata,
     dryRun: false,
+    manager: 'kube-apiserver',
     change: current => ({ ...structuredClone(current), endpoints, ports: slicePorts }) as unknown as WritableObject,
   })
 }

@@ -1,10 +1,21 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 
-import type { ObjectKey } from '../../api/api-resource.js'
-import type { DeleteOptions, ObjectMeta, Service } from '../../api/generated/types.js'
-import { type Draft, jsonEqual } from '../../api/json.js'
+import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
+import type { DeleteOptions, ManagedFieldsEntry, ObjectMeta, Service } from '../../api/generated/types.js'
+import { type Draft, type JsonObject, jsonEqual } from '../../api/json.js'
+import { applyConfiguration, type FieldManager, fieldsAfterUpdate, isManagedFields } from '../../api/managed-fields.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
-import { alreadyExists, badRequest, conflict, forbiddenRequest, internalError, invalidObject, notFound, refusal } from '../../api/status.js'
+import {
+  alreadyExists,
+  applyConflict,
+  badRequest,
+  conflict,
+  forbiddenRequest,
+  internalError,
+  invalidObject,
+  notFound,
+  refusal,
+} from '../../api/status.js'
 import { timeText } from '../../api/time-text.js'
 import { validateMeta, validateMetaUpdate } from '../../api/validate-meta.js'
 import type { Commit, Store } from '../store/store.js'
@@ -28,8 +39,26 @@ export interface UpdateRequest {
   /** None and `scale` change all but the status, `status` nothing else; `binding` and `finalize` have made sure of what they change. */
   readonly subresource?: string | undefined
   readonly dryRun: boolean
+  /** Who shall own the changed fields in metadata.managedFields; without it, ownership stays as it is. */
+  readonly manager?: string | undefined
   /** What the object is to become. Runs again when another writer was faster. */
   change(current: KubeObject): WritableObject | Promise<WritableObject>
+}
+
+export interface CreateOptions {
+  readonly dryRun: boolean
+  readonly manager?: string | undefined
+}
+
+export interface ApplyRequest {
+  readonly resource: ResourceType
+  readonly at: ObjectKey
+  readonly subresource?: string | undefined
+  readonly dryRun: boolean
+  readonly manager: string
+  /** Takes fields over from other managers; else they are conflicts. */
+  readonly force: boolean
+  readonly config: JsonObject
 }
 
 export interface DeleteRequest {
@@ -41,8 +70,10 @@ export interface DeleteRequest {
 
 /** Writes objects as upstream's generic registry does: strategies, preconditions, finalizers, grace; every write one commit. */
 export interface ObjectWriter {
-  create(resource: ResourceType, object: WritableObject, options: { readonly dryRun: boolean }): Promise<StoredObject>
+  create(resource: ResourceType, object: WritableObject, options: CreateOptions): Promise<StoredObject>
   update(request: UpdateRequest): Promise<StoredObject>
+  /** Server-side apply; creates the object when it is not there. Throws 409 for conflicts with other managers. */
+  apply(request: ApplyRequest): Promise<{ readonly stored: StoredObject; readonly created: boolean }>
   /** `removed` is false when finalizers or grace hold the object. */
   delete(request: DeleteRequest): Promise<{ readonly stored: StoredObject; readonly removed: boolean }>
 }
@@ -108,7 +139,12 @@ export function createObjectWriter({ store, cache, namespaces, allocation }: Par
   const stored = (resource: ResourceType, key: string, object: KubeObject, revision: number): StoredObject =>
     decodeStored({ key, value: encodeStored(resource, object), createRevision: revision, modRevision: revision })
 
-  async function create(resource: ResourceType, object: WritableObject, { dryRun }: { readonly dryRun: boolean }): Promise<StoredObject> {
+  async function create(
+    resource: ResourceType,
+    object: WritableObject,
+    { dryRun, manager }: CreateOptions,
+    applied?: readonly ManagedFieldsEntry[],
+  ): Promise<StoredObject> {
     const { strategy } = resource
     const meta = object.metadata
     if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
@@ -140,6 +176,8 @@ export function createObjectWriter({ store, cache, namespaces, allocation }: Par
         ...strategy.validate(draft),
       ]
       if (problems.length > 0) throw invalidObject(resource, draft.metadata.name ?? '', problems)
+      const managed = applied ?? (manager === undefined ? undefined : fieldsAfterCreate(resource, draft, manager))
+      if (managed) setManagedFields(draft, managed)
       if (resource.namespaced) refuseUnlessActive(resource, draft.metadata)
 
       const key = objectStoreKey(resource, { namespace: draft.metadata.namespace, name: draft.metadata.name! })
@@ -160,11 +198,16 @@ export function createObjectWriter({ store, cache, namespaces, allocation }: Par
     throw internalError(`no free name or address was found for ${resource.resource} in ${mostAttempts} attempts`)
   }
 
-  async function update({ resource, at, subresource, dryRun, change }: UpdateRequest): Promise<StoredObject> {
+  async function update(
+    { resource, at, subresource, dryRun, manager, change }: UpdateRequest,
+    applied?: () => readonly ManagedFieldsEntry[],
+  ): Promise<StoredObject> {
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
       const before = await current(resource, at)
       const wanted = await change(before.object)
       const draft = settle(resource, wanted, before.object, subresource)
+      const managed = applied ? applied() : fieldsAfter(resource, { wanted, draft, before: before.object, subresource, manager })
+      setManagedFields(draft, managed)
       const asked = wanted.metadata.resourceVersion
       if (asked && asked !== before.object.metadata.resourceVersion) throw conflict(resource, at.name)
 
@@ -202,9 +245,31 @@ export function createObjectWriter({ store, cache, namespaces, allocation }: Par
     return typeof result === 'number' ? before : undefined
   }
 
+  async function apply({ resource, at, subresource, dryRun, manager, force, config }: ApplyRequest) {
+    const writer = fieldManager(resource, manager, subresource)
+    const ignored = subresource === 'status' ? ['spec'] : resource.subresources.some(({ name }) => name === 'status') ? ['status'] : []
+    const application = { config, typePath: resource.typePath, writer, force, ignored }
+    await cache.reached(store.revision)
+    if (subresource === undefined && !cache.collection(resource).get(objectStoreKey(resource, at))) {
+      const { object, entries } = applyConfiguration({ ...application, live: undefined, entries: [] })
+      return { stored: await create(resource, object as unknown as WritableObject, { dryRun }, entries), created: true }
+    }
+    let entries: readonly ManagedFieldsEntry[] = []
+    const change = (current: KubeObject): WritableObject => {
+      const { managedFields = [], resourceVersion: _, ...metadata } = current.metadata ?? {}
+      const live = structuredClone({ ...current, metadata }) as unknown as JsonObject
+      const result = applyConfiguration({ ...application, live, entries: managedFields })
+      if (result.conflicts.length > 0) throw applyConflict(result.conflicts)
+      entries = result.entries
+      return result.object as unknown as WritableObject
+    }
+    return { stored: await update({ resource, at, subresource, dryRun, change }, () => entries), created: false }
+  }
+
   return {
-    create,
-    update,
+    create: (resource, object, options) => create(resource, object, options),
+    update: request => update(request),
+    apply,
     async delete({ resource, at, options, dryRun }) {
       if (resource === namespaces && keptNamespaces.has(at.name)) {
         throw forbiddenRequest(resource, at.name, 'this namespace may not be deleted')
@@ -275,6 +340,51 @@ function settle(
   ]
   if (problems.length > 0) throw invalidObject(resource, old.metadata.name ?? '', problems)
   return draft
+}
+
+const fieldManager = (resource: ResourceType, manager: string, subresource: string | undefined): FieldManager => ({
+  manager,
+  apiVersion: apiVersionOf(resource),
+  subresource,
+  time: timeText(Date.now()),
+})
+
+function setManagedFields({ metadata }: WritableObject, entries: readonly ManagedFieldsEntry[]): void {
+  if (entries.length === 0) delete metadata.managedFields
+  else metadata.managedFields = entries as Draft<ManagedFieldsEntry>[]
+}
+
+/** The creator owns all that it and the defaults have set; a first status is the server's. */
+function fieldsAfterCreate(resource: ResourceType, draft: WritableObject, manager: string): readonly ManagedFieldsEntry[] {
+  const { status, ...rest } = draft
+  const after = (resource.strategy.keepsStatusOnCreate ? { ...rest, status } : rest) as unknown as JsonObject
+  const writer = fieldManager(resource, manager, undefined)
+  return fieldsAfterUpdate({ before: undefined, after, typePath: resource.typePath, entries: [], writer })
+}
+
+interface Change {
+  readonly wanted: WritableObject
+  readonly draft: WritableObject
+  readonly before: KubeObject & { readonly metadata: ObjectMeta }
+  readonly subresource: string | undefined
+  readonly manager: string | undefined
+}
+
+/** Who owns what after an update. A writer may hand in other entries, or one that is empty to forget them all. */
+function fieldsAfter(resource: ResourceType, { wanted, draft, before, subresource, manager }: Change): readonly ManagedFieldsEntry[] {
+  const { managedFields: old = [] } = before.metadata
+  if (manager === undefined) return old
+  const { managedFields: given = [] } = wanted.metadata
+  const isReset = given.length === 1 && Object.keys(given[0] ?? {}).length === 0
+  if (isReset && subresource === undefined) return []
+  const entries = subresource === undefined && given.length > 0 && isManagedFields(given) ? given : old
+  return fieldsAfterUpdate({
+    before: before as unknown as JsonObject,
+    after: draft as unknown as JsonObject,
+    typePath: resource.typePath,
+    entries,
+    writer: fieldManager(resource, manager, subresource),
+  })
 }
 
 /** Fields of metadata that only the server sets. */

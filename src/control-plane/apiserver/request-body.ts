@@ -18,6 +18,7 @@ export interface Body {
   readonly duplicateFields: readonly string[]
 }
 
+const openBrace = 0x7b
 const protobuf = 'application/vnd.kubernetes.protobuf'
 const accepted = ['application/json', 'application/yaml', protobuf]
 
@@ -51,6 +52,9 @@ export function parseBody(bytes: Buffer, mediaType: string): Body {
     case 'application/merge-patch+json':
     case 'application/strategic-merge-patch+json':
       return parseJson(bytes)
+    case 'application/apply-patch+yaml':
+      // Most clients send JSON, which is YAML too.
+      return bytes[0] === openBrace ? parseJson(bytes) : parseYamlBody(bytes)
     case 'application/yaml':
       return parseYamlBody(bytes)
     case protobuf:

@@ -7,6 +7,7 @@ import { applyMergePatch } from '../../api/merge-patch.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, invalidObject, unsupportedMediaType } from '../../api/status.js'
 import { applyStrategicMergePatch } from '../../api/strategic-merge-patch.js'
+import type { ApiServerRequest } from './authentication.js'
 import type { WritableObject } from './object-writer.js'
 import type { Body } from './request-body.js'
 
@@ -61,10 +62,39 @@ function refuseOtherKind({ apiVersion, kind }: JsonObject, expected: Expected): 
   }
 }
 
-/** Media types of patches. */
-export const patchTypes = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json']
+export const applyType = 'application/apply-patch+yaml'
+const patchTypes = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', applyType]
 
-/** Applies a patch of any kind to an object as it is served. Throws 415 for server-side apply, which this server has not. */
+/** Reads the body of a server-side apply. Throws 400 for what no manager could own. */
+export function appliedConfiguration(body: Body, expected: Expected, validation: FieldValidation): JsonObject {
+  const { object, warnings } = objectOfBody(body, expected, validation === 'Ignore' ? 'Warn' : validation)
+  const { apiVersion, kind, metadata } = isJsonObject(body.value) ? body.value : {}
+  if (!apiVersion || !kind) throw badRequest('an applied configuration must have apiVersion and kind')
+  if (isJsonObject(metadata) && metadata.managedFields !== undefined) throw badRequest('metadata.managedFields must be nil')
+  const [problem] = warnings
+  if (problem !== undefined) {
+    const subject = `failed to create typed patch object (${nameIn(object)}; ${expected.apiVersion}, Kind=${expected.kind})`
+    throw badRequest(`${subject}: ${problem}: field not declared in schema`)
+  }
+  return object
+}
+
+/** Who writes: as the request says, else the program that its User-Agent names. */
+export function managerOf({ headers }: ApiServerRequest, query: URLSearchParams): string {
+  const given = query.get('fieldManager')
+  if (given) {
+    if (given.length > longestManager || !/^[\x20-\x7e]*$/.test(given)) {
+      throw badRequest(`fieldManager: Invalid value: ${JSON.stringify(given)}: may have at most ${longestManager} printable characters`)
+    }
+    return given
+  }
+  const agent = (headers['user-agent'] ?? '').split('/')[0]!.replace(/[^\x20-\x7e]/g, '')
+  return agent.slice(0, longestManager) || 'unknown'
+}
+
+const longestManager = 128
+
+/** Applies a patch of any kind but server-side apply to an object as it is served. Throws 415 for other media types. */
 export function patched(document: JsonObject, patch: JsonValue, mediaType: string, typePath: string): JsonObject {
   const result = applyPatch(document, patch, mediaType, typePath)
   if (!isJsonObject(result)) throw badRequest('the patch makes something that is no object')

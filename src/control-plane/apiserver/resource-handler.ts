@@ -1,9 +1,10 @@
 import type { ObjectKey } from '../../api/api-resource.js'
 import { decodeObject } from '../../api/decode-object.js'
+import { required } from '../../api/field-problem.js'
 import type { AuthenticationTokenRequest, Binding, DeleteOptions, Pod, ServiceAccount } from '../../api/generated/types.js'
 import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
-import { badRequest, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
+import { badRequest, invalidObject, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
 import type { Store } from '../store/store.js'
 import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
 import type { ApiServerRequest } from './authentication.js'
@@ -15,7 +16,19 @@ import type { ObjectWriter, WritableObject } from './object-writer.js'
 import { boundPod } from './pod-binding.js'
 import type { PodStreams, StreamUpgrade } from './pod-streams.js'
 import { type Body, mediaTypeOf, parseBody, readBody } from './request-body.js'
-import { asJson, type Expected, expectedOf, fieldValidation, objectOfBody, objectOfPatch, patched, writable } from './request-object.js'
+import {
+  appliedConfiguration,
+  applyType,
+  asJson,
+  type Expected,
+  expectedOf,
+  fieldValidation,
+  managerOf,
+  objectOfBody,
+  objectOfPatch,
+  patched,
+  writable,
+} from './request-object.js'
 import { booleanParameter, isDryRun, numberParameter, type RequestTarget } from './request-target.js'
 import { scaleOf, withScale } from './scale.js'
 import type { ServiceAccountTokens } from './service-account-tokens.js'
@@ -84,7 +97,10 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
         if (resource.namespaced && namespace === undefined) throw methodNotSupported(resource, 'create')
         const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
         const draft = inNamespace(writable(object), target)
-        const stored = await writer.create(resource, draft, { dryRun: isDryRun(query.getAll('dryRun')) })
+        const stored = await writer.create(resource, draft, {
+          dryRun: isDryRun(query.getAll('dryRun')),
+          manager: managerOf(request, query),
+        })
         return objectAnswer(exchange, stored, { status: 201, warnings })
       }
       case 'DELETE': {
@@ -117,6 +133,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
         return objectAnswer(exchange, await find(resource, at))
       case 'PUT':
       case 'PATCH':
+        if (request.method === 'PATCH' && mediaTypeOf(request) === applyType) return apply(exchange, at)
         return write(exchange, at, {
           expected: expectedOf(resource),
           read: asJson,
@@ -133,6 +150,29 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       default:
         throw methodNotSupported(resource, verbOf(request.method))
     }
+  }
+
+  async function apply(exchange: Exchange, at: ObjectKey): Promise<Answer> {
+    const { request, target, query } = exchange
+    const { resource, subresource } = target
+    const body = await bodyOf(request)
+    const config = appliedConfiguration(body, expectedOf(resource), fieldValidation(query))
+    const wanted = named(inNamespace(writable(config), target), at.name)
+    const manager = query.get('fieldManager')
+    if (!manager) {
+      const problems = [required('fieldManager', 'is required for apply patch')]
+      throw invalidObject({ group: 'meta.k8s.io', resource: '', kind: 'PatchOptions' }, '', problems)
+    }
+    const { stored, created } = await writer.apply({
+      resource,
+      at,
+      subresource,
+      dryRun: isDryRun(query.getAll('dryRun')),
+      manager: managerOf(request, query),
+      force: booleanParameter(query, 'force'),
+      config: asJson(wanted as KubeObject),
+    })
+    return objectAnswer(exchange, stored, { status: created ? 201 : 200 })
   }
 
   interface WriteForm {
@@ -160,6 +200,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       at,
       subresource,
       dryRun: isDryRun(query.getAll('dryRun')),
+      manager: managerOf(request, query),
       change: current => {
         if (put) return merge(current, put.object)
         const before = read(current)

@@ -71,7 +71,10 @@ t.test('an object lives through create, get, update, patch and delete', t =>
       t.strictSame(patched.json.data, want, type)
     }
     const apply = { method: 'PATCH', body: configMap('a'), headers: { 'content-type': 'application/apply-patch+yaml' } }
-    t.match(await apiRequest(api, `${maps}/a`, apply), { status: 415, json: { reason: 'UnsupportedMediaType' } })
+    t.match(await apiRequest(api, `${maps}/a`, apply), {
+      status: 422,
+      json: { message: /fieldManager: Required value: is required for apply patch/ },
+    })
 
     const wrongUid = { preconditions: { uid: 'other' } }
     t.match(await remove(api, `${maps}/a`, wrongUid), { status: 409, json: { message: /Precondition failed: UID/ } })
