@@ -1,31 +1,13 @@
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm } from '../../../api/generated/types.js'
+import type { Node, NodeSelectorTerm } from '../../../api/generated/types.js'
+import { matchesLabels, requirementsOf } from '../../../api/selector.js'
 import type { SchedulerPlugin } from '../scheduler-plugin.js'
 
-function requirementHolds({ key, operator, values = [] }: NodeSelectorRequirement, value: string | undefined): boolean {
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value)
-    case 'NotIn':
-      return value === undefined || !values.includes(value)
-    case 'Exists':
-      return value !== undefined
-    case 'DoesNotExist':
-      return value === undefined
-    case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0])
-    case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0])
-    default:
-      return key === ''
-  }
-}
-
-/** An empty term matches nothing (core/v1 NodeSelectorTerm). */
-function termHolds({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean {
+/** An empty term matches nothing (core/v1 NodeSelectorTerm); the only field is the Node's name. */
+function termHolds({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, { metadata }: Node): boolean {
   if (matchExpressions.length + matchFields.length === 0) return false
   return (
-    matchExpressions.every(requirement => requirementHolds(requirement, node.metadata?.labels?.[requirement.key])) &&
-    matchFields.every(requirement => requirementHolds(requirement, requirement.key === 'metadata.name' ? node.metadata?.name : undefined))
+    matchesLabels(requirementsOf({ matchExpressions }), metadata?.labels) &&
+    matchesLabels(requirementsOf({ matchExpressions: matchFields }), { 'metadata.name': metadata?.name ?? '' })
   )
 }
 

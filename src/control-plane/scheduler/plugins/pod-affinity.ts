@@ -5,7 +5,7 @@ import type { NodeInfo, Snapshot } from '../snapshot.js'
 
 const domainOf = ({ node }: NodeInfo, topologyKey: string): string | undefined => node.metadata?.labels?.[topologyKey]
 
-/** True when `candidate` is one of the Pods that the term of `owner` speaks of. Namespace selectors are matched in full by name only. */
+/** True when `candidate` is one of the Pods that the term of `owner` speaks of: in the namespaces it names, else in its own; a namespaceSelector is not read. */
 function isMeant({ labelSelector, namespaces }: PodAffinityTerm, owner: Pod, candidate: Pod): boolean {
   const meant = namespaces?.length ? namespaces : [owner.metadata?.namespace ?? '']
   return meant.includes(candidate.metadata?.namespace ?? '') && selectorMatches(labelSelector, candidate.metadata?.labels)
