@@ -18,7 +18,7 @@ import { isCurrent, modulesAreCurrent, root, writeStamp } from './stamp.mjs'
 
 /** True when nothing has to be done: decided without starting any program. @param {Level} level @param {Machine} machine */
 export function isPrepared(level, machine = thisMachine) {
-  const cheap = requirementsFor(level).filter(({ kind }) => kind !== 'kernel')
+  const cheap = requirementsFor(level).filter(({ kind, id }) => kind !== 'kernel' && id !== 'apt-get')
   const isBuilt = modulesAreCurrent() && isCurrent('build') && (level !== 'test' || isCurrent('runner'))
   return isBuilt && (level === 'build' || isCurrent('kernel')) && missing(cheap, machine).length === 0
 }
@@ -30,12 +30,13 @@ export function isPrepared(level, machine = thisMachine) {
  */
 export function prepare(level, command, machine = thisMachine) {
   const wanted = requirementsFor(level)
-  const [first] = missing(wanted.filter(isSystem), machine)
+  const packages = missing(wanted.filter(isPackage), machine)
+  const [first] = missing(wanted.filter(isSystem), machine).filter(({ id }) => id !== 'apt-get' || packages.length > 0)
   if (first?.id === 'root') throw new SetupFailure('NOT_PERMITTED', `\`${command}\` needs root: it ${first.why}.`, `sudo ${command}`)
   if (first)
     throw new SetupFailure('COMMAND_MISSING', `${first.id} is needed (it ${first.why}), but: ${first.probe(machine).found}.`, first.mend)
 
-  installPackages(missing(wanted.filter(isPackage), machine), machine)
+  installPackages(packages, machine)
   if (!modulesAreCurrent()) installModules(machine)
   if (!isCurrent('build')) build(machine)
   if (level === 'test' && !isCurrent('runner')) buildRunner(machine)
@@ -95,6 +96,9 @@ function checkKernel(features, machine) {
   writeStamp('kernel')
 }
 
+const noNetwork =
+  /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Failed to fetch|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/i
+
 /**
  * Runs a step; its output is shown only when it failed.
  * @param {string} step @param {Machine} machine @param {readonly string[]} argv @param {Record<string, string>} [env]
@@ -104,20 +108,16 @@ function attempt(step, machine, argv, env) {
   if (status === 0) return
   const output = `${stdout}\n${stderr}`.trim()
   const command = argv.join(' ')
-  if (
-    /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Failed to fetch|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/i.test(
-      output,
-    )
-  ) {
-    const words = output.split('\n').find(line => /^(E:|W:|Err|npm (error|ERR!))/.test(line)) ?? output.split('\n').at(-1)
+  const lines = output.split('\n')
+  const unreachable = lines.findLast(line => noNetwork.test(line))
+  if (unreachable !== undefined) {
     throw new SetupFailure(
       'SETUP_FAILED',
-      `${step} could not reach the network: ${words}`,
+      `${step} could not reach the network: ${unreachable.trim()}`,
       `give this machine network access, then run: ${command}`,
     )
   }
   // npm ends its complaints with a page of usage; what is wrong stands before it.
-  const lines = output.split('\n')
   const telling = lines.filter(line => /error|fatal|^E:/i.test(line))
   const shown = (telling.length > 0 ? telling.slice(0, 12) : lines.slice(-12)).map(line => `  ${line}`)
   throw new SetupFailure(

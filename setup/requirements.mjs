@@ -101,8 +101,10 @@ export const requirements = [
   debian('conntrack', 'conntrack', 'lab', 'shows and clears connection tracking: the NAT tuples in the report'),
   debian('iproute2', 'ip', 'lab', 'shows links and routes of a host'),
   debian('tcpdump', 'tcpdump', 'lab', 'captures packets at every hop'),
+  debian('procps', 'sysctl', 'lab', 'ps and sysctl: looks at a host and breaks it, as the tour does'),
   debian('busybox-static', '/bin/busybox', 'lab', 'the programs inside the toolbox image'),
   debian('kubernetes-client', 'kubectl', 'test', 'drives the API server in the tests; any other kubectl on the PATH does as well'),
+  debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
 
   kernel('veth', 'veth', 'connects Pods and hosts', 'ip link add pw0 type veth peer name pw1'),

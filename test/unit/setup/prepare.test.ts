@@ -59,7 +59,11 @@ t.test('each thing that stops set-up is one message with the exact command', asy
   const cannotResolve: Outcome = { status: 100, stdout: '', stderr: "W: noise\nE: Failed to fetch x  Could not resolve 'deb.debian.org'" }
   const cases = {
     'not root': { machine: machine({ isRoot: false }), code: 'NOT_PERMITTED', hint: 'sudo ./podwire up' },
-    'no apt': { machine: machine({ findProgram: without('apt-get') }), code: 'COMMAND_MISSING', hint: /Debian 12/ },
+    'no apt, and something to install': {
+      machine: machine({ findProgram: without('apt-get', 'crun') }),
+      code: 'COMMAND_MISSING',
+      hint: /Debian 12/,
+    },
     'old Node': { machine: machine({ nodeVersion: '20.10.9' }), code: 'COMMAND_MISSING', hint: /Node\.js 20\.11/ },
     'no npm': { machine: machine({ findProgram: without('npm') }), code: 'COMMAND_MISSING', hint: /npm/ },
     'no network': {
