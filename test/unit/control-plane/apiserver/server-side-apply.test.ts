@@ -69,7 +69,7 @@ t.test('server-side apply', t =>
 )
 
 const all = await findKubectls()
-if (all.length === 0) t.test('kubectl', { skip: 'no kubectl from 1.27 on in PATH' }, async () => undefined)
+t.not(all.length, 0, 'there is a kubectl on the PATH')
 for (const kubectl of [all[0], all.at(-1)].filter((one, i, both) => one && both.indexOf(one) === i)) {
   if (!kubectl) continue
   t.test(`kubectl ${kubectl.version}`, t =>
@@ -86,7 +86,8 @@ for (const kubectl of [all[0], all.at(-1)].filter((one, i, both) => one && both.
           await run('get deploy web -o yaml --show-managed-fields', 0),
           /managedFields:\n[\s\S]*f:replicas: {}[\s\S]*operation: Apply/,
         )
-        t.notMatch(await run('get deploy web -o yaml', 0), 'managedFields')
+        // Older ones show them unasked.
+        if (Number(kubectl.version.split('.')[1]) >= 21) t.notMatch(await run('get deploy web -o yaml', 0), 'managedFields')
         await run('scale deploy web --replicas=3', 0)
         t.match(
           await run('apply --server-side --field-manager=other -f -', 1, deployment(2)),
