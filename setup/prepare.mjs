@@ -61,7 +61,7 @@ function installPackages(packages, machine) {
 /** @param {Machine} machine */
 function installModules(machine) {
   say('Installing the dependencies that package-lock.json fixes, with npm ci (into node_modules/, no install scripts)')
-  attempt('npm ci', machine, ['npm', 'ci', '--ignore-scripts', '--prefix', root])
+  attempt('npm ci', machine, ['npm', 'ci', '--ignore-scripts', '--prefix', root], {}, diesWithUs)
 }
 
 /** @param {Machine} machine */
@@ -99,12 +99,16 @@ function checkKernel(features, machine) {
 const noNetwork =
   /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Failed to fetch|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/i
 
+/** npm lives on after Ctrl-C and would write beside the next one. Never for apt-get: dpkg must not be killed. */
+const diesWithUs = ['setpriv', '--pdeathsig', 'KILL']
+
 /**
  * Runs a step; its output is shown only when it failed.
  * @param {string} step @param {Machine} machine @param {readonly string[]} argv @param {Record<string, string>} [env]
+ * @param {readonly string[]} [starter] what starts `argv`, left out of hints
  */
-function attempt(step, machine, argv, env) {
-  const { status, stdout, stderr } = machine.run(argv, env)
+function attempt(step, machine, argv, env, starter = []) {
+  const { status, stdout, stderr } = machine.run([...starter, ...argv], env)
   if (status === 0) return
   const output = `${stdout}\n${stderr}`.trim()
   const command = argv.join(' ')

@@ -61,16 +61,16 @@ export async function runCli(argv: readonly string[], parts: Parts): Promise<num
     return exitStatus
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
-    const report = reportError(error instanceof CommanderError ? wrongUse(error, argv) : error)
+    const report = reportError(error instanceof CommanderError ? wrongUse(error, argv, program) : error)
     parts.terminal.note(report.text)
     return report.exitStatus
   }
 }
 
 /** Commander's complaints in our words. Missing subcommands print help and need no more. */
-function wrongUse(error: CommanderError, argv: readonly string[]): PodwireError {
+function wrongUse(error: CommanderError, argv: readonly string[], program: Command): PodwireError {
   const message = error.message.replace(/^error: /, '').replace(/^\(outputHelp\)$/, 'the command is not complete')
-  const command = argv.find(word => !word.startsWith('-'))
+  const command = argv.find(word => program.commands.some(known => known.name() === word))
   const hint = error.code === 'commander.unknownCommand' || command === undefined ? './podwire --help' : `./podwire ${command} --help`
   return new PodwireError('CONFIG_INVALID', message, { hint })
 }

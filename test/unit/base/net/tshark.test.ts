@@ -67,9 +67,7 @@ const fields = [
   'vxlan.vni',
 ] as const
 
-const hasTshark = spawnSync('tshark', ['--version']).error === undefined
-
-t.test('tshark agrees, field by field', { skip: hasTshark ? false : 'tshark is not installed' }, async t => {
+t.test('tshark agrees, field by field', async t => {
   const blocks: Uint8Array[] = []
   const writer = new PcapngWriter({ application: 'podwire', comment: 'oracle' }, block => blocks.push(block))
   const bridge = writer.addInterface({ name: 'node-1/cni0', linkType: linkTypes.sll2, description: 'bridge' })

@@ -182,7 +182,7 @@ async function drive(t: Test, api: TestApiServer, kubectl: BoundKubectl, version
 }
 
 const all = await findKubectls()
-if (all.length === 0) t.test('kubectl', { skip: 'no kubectl from 1.27 on in PATH' }, async () => undefined)
+t.not(all.length, 0, 'there is a kubectl on the PATH')
 // The oldest reads OpenAPI 2 in protobuf, the newest writes protobuf bodies; PODWIRE_EVERY_KUBECTL tries those between too.
 const tried = process.env.PODWIRE_EVERY_KUBECTL
   ? all
