@@ -36,6 +36,12 @@ t.test('wrong use: one line of what is wrong, one of what helps, status 2', asyn
   }
 })
 
+t.test('the hint of wrong use names a command, not the value of an option before it', async t => {
+  const { parts, terminal } = fakeMachine()
+  await runCli(['--name', 'red', 'status'], parts)
+  t.match(terminal.written.note, /hint: \.\/podwire status --help\n$/)
+})
+
 t.test('help and version need nothing and exit 0', async t => {
   for (const argv of [[], ['--help'], ['up', '--help'], ['flow', 'test', '-h'], ['--version']]) {
     const { parts, terminal, calls } = fakeMachine({ terminal: keptTerminal({ isRoot: false }) })
