@@ -102,12 +102,6 @@ t.test('someone who is not root may build, and is told which packages root must 
   t.strictSame(user.ran, [])
 })
 
-t.test('apt-get is asked for only where a package is missing', async t => {
-  const otherSystem = machine({ isRoot: false, findProgram: without('apt-get') })
-  t.throws(() => prepare('lab', './podwire up', otherSystem), { code: 'NOT_PERMITTED' }, 'what is missing is root')
-  t.throws(() => prepare('lab', './podwire up', machine({ findProgram: without('apt-get', 'crun') })), { code: 'COMMAND_MISSING' })
-})
-
 t.test('doctor: a kernel feature is present, missing, or unknown to those who cannot try', async t => {
   const state = (machine: Machine) => examine(machine).find(({ id }) => id === 'vxlan')
   t.match(state(machine()), { state: 'present' })
