@@ -61,7 +61,7 @@ function installPackages(packages, machine) {
 /** @param {Machine} machine */
 function installModules(machine) {
   say('Installing the dependencies that package-lock.json fixes, with npm ci (into node_modules/, no install scripts)')
-  attempt('npm ci', machine, ['npm', 'ci', '--ignore-scripts', '--prefix', root], {}, diesWithUs)
+  attempt('npm ci', machine, ['npm', 'ci', '--ignore-scripts', '--prefix', root], fewWaits, diesWithUs)
 }
 
 /** @param {Machine} machine */
@@ -96,6 +96,9 @@ function checkKernel(features, machine) {
   writeStamp('kernel')
 }
 
+/** Without a network npm would be silent for 70 s before it says so. */
+const fewWaits = { npm_config_fetch_retry_maxtimeout: '10000' }
+
 const noNetwork =
   /Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Failed to fetch|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/i
 
@@ -113,7 +116,8 @@ function attempt(step, machine, argv, env, starter = []) {
   const output = `${stdout}\n${stderr}`.trim()
   const command = argv.join(' ')
   const lines = output.split('\n')
-  const unreachable = lines.findLast(line => noNetwork.test(line))
+  // The longest says which address and why; the others are codes.
+  const [unreachable] = lines.filter(line => noNetwork.test(line)).sort((a, b) => b.length - a.length)
   if (unreachable !== undefined) {
     throw new SetupFailure(
       'SETUP_FAILED',
