@@ -14,12 +14,14 @@ import {
   serviceaccounts,
   services,
 } from './generated/resources.js'
+import type { NameCheck } from './name-format.js'
 import type { KubeObject, ResourceType, Strategy, TableColumn } from './resource-type.js'
-import { apiFacts } from './schema.js'
+import { apiFacts, type ResourceFacts, typeSchema } from './schema.js'
 import { leaseStrategy, namespaceStrategy, nodeStrategy } from './strategies/cluster.js'
 import { configMapStrategy, secretStrategy, serviceAccountStrategy } from './strategies/config.js'
 import { endpointSliceStrategy, endpointsStrategy } from './strategies/endpoints.js'
 import { eventStrategy } from './strategies/events.js'
+import { plainStrategy } from './strategies/plain-strategy.js'
 import { podStrategy } from './strategies/pods.js'
 import { serviceStrategy } from './strategies/services.js'
 import { deploymentStrategy, replicaSetStrategy } from './strategies/workloads.js'
@@ -32,6 +34,7 @@ import {
   secretColumns,
   serviceAccountColumns,
 } from './table-columns/cluster.js'
+import { ageColumn, nameColumn } from './table-columns/column.js'
 import { podColumns } from './table-columns/pods.js'
 import { endpointSliceColumns, endpointsColumns, serviceColumns } from './table-columns/services.js'
 import { deploymentColumns, replicaSetColumns } from './table-columns/workloads.js'
@@ -61,8 +64,7 @@ function row<T extends KubeObject>(resource: ApiResource<T>, { strategy, columns
   return row as unknown as ResourceType
 }
 
-/** Every resource the API server serves, in the order of discovery. */
-export const resourceTable: readonly ResourceType[] = [
+const withBehaviour: readonly ResourceType[] = [
   row(configmaps, { strategy: configMapStrategy, columns: configMapColumns }),
   row(endpoints, { strategy: endpointsStrategy, columns: endpointsColumns }),
   row(events, { strategy: eventStrategy, columns: eventColumns }),
@@ -76,4 +78,43 @@ export const resourceTable: readonly ResourceType[] = [
   row(replicasets, { strategy: replicaSetStrategy, columns: replicaSetColumns, subresources: ['scale', 'status'] }),
   row(leases, { strategy: leaseStrategy, columns: leaseColumns }),
   row(endpointslices, { strategy: endpointSliceStrategy, columns: endpointSliceColumns }),
+]
+
+/** Not served: what needs conversion between versions or groups, or authentication of others' tokens. */
+const notServed = new Set([
+  'authentication.k8s.io/v1/tokenreviews',
+  'autoscaling/v1/horizontalpodautoscalers',
+  'events.k8s.io/v1/events',
+  '/v1/bindings',
+])
+const plainSubresources = ['scale', 'status']
+/** RBAC's names have colons: whatever can be one segment of a path. */
+const checkPathSegment: NameCheck = text =>
+  text === '.' || text === '..' || /[/%]/.test(text) ? [`may not be '.' or '..', or contain '/' or '%'`] : []
+
+/** A row for a resource that is stored as it comes. */
+function plainRow(resource: ResourceFacts): ResourceType {
+  const { group, version, kind } = resource
+  const typePath = Object.entries(apiFacts.types).find(([, { gvk }]) => gvk?.[0] === group && gvk[1] === version && gvk[2] === kind)?.[0]
+  const { fields = {} } = typeSchema(typePath ?? '') ?? {}
+  const checkName = group === 'rbac.authorization.k8s.io' ? checkPathSegment : plainStrategy.checkName
+  return {
+    ...resource,
+    typePath: typePath ?? '',
+    shortNames: resource.shortNames ?? [],
+    categories: resource.categories ?? [],
+    subresources: resource.subresources?.filter(({ name }) => plainSubresources.includes(name)) ?? [],
+    strategy: { ...plainStrategy, checkName, hasGeneration: Boolean(fields.spec && fields.status) },
+    columns: [nameColumn, ageColumn],
+  }
+}
+
+const pathOf = ({ group, version, resource }: Pick<ResourceFacts, 'group' | 'version' | 'resource'>): string =>
+  `${group}/${version}/${resource}`
+const behaving = new Set(withBehaviour.map(pathOf))
+
+/** Every resource the API server serves, in the order of discovery. */
+export const resourceTable: readonly ResourceType[] = [
+  ...withBehaviour,
+  ...apiFacts.resources.filter(facts => !behaving.has(pathOf(facts)) && !notServed.has(pathOf(facts))).map(plainRow),
 ]

@@ -100,9 +100,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 
   async function answer(request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade): Promise<Answer | undefined> {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
-    await authenticate(request, authenticators)
+    const user = await authenticate(request, authenticators)
     const target = parseTarget(path, resourceTable)
-    if (target) return handleResource({ request, response, upgrade, target, query, signal: stop.signal })
+    if (target) return handleResource({ request, response, upgrade, target, user, query, signal: stop.signal })
     const found =
       discoveryAnswer(request, path, { table: resourceTable, address }) ?? openApiAnswer(request, path) ?? otherAnswer(path, query)
     if (!found) throw unknownPath()

@@ -1,4 +1,4 @@
-import type { ObjectKey } from '../../api/api-resource.js'
+import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
 import { decodeObject } from '../../api/decode-object.js'
 import { required } from '../../api/field-problem.js'
 import type { AuthenticationTokenRequest, Binding, DeleteOptions, Pod, ServiceAccount } from '../../api/generated/types.js'
@@ -7,7 +7,7 @@ import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, invalidObject, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
 import type { Store } from '../store/store.js'
 import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
-import type { ApiServerRequest } from './authentication.js'
+import type { ApiServerRequest, User } from './authentication.js'
 import { listAnswer, listObjects } from './list-objects.js'
 import { answerForm } from './negotiation.js'
 import type { ObjectCache } from './object-cache.js'
@@ -30,6 +30,7 @@ import {
   writable,
 } from './request-object.js'
 import { booleanParameter, isDryRun, numberParameter, type RequestTarget } from './request-target.js'
+import { reviewStatus } from './reviews.js'
 import { scaleOf, withScale } from './scale.js'
 import type { ServiceAccountTokens } from './service-account-tokens.js'
 import { type IncludeObject, partialMetadata, table } from './tables.js'
@@ -60,6 +61,7 @@ interface Exchange {
   /** Set when the client wants its connection to go on in another protocol. */
   readonly upgrade?: StreamUpgrade | undefined
   readonly target: RequestTarget
+  readonly user: User
   readonly query: URLSearchParams
   readonly signal: AbortSignal
 }
@@ -81,6 +83,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
   async function collection(exchange: Exchange): Promise<Answer | undefined> {
     const { request, response, target, query, signal } = exchange
     const { resource, namespace } = target
+    refuseUnlessServed(exchange)
     switch (request.method) {
       case 'GET':
       case 'HEAD': {
@@ -96,6 +99,8 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       case 'POST': {
         if (resource.namespaced && namespace === undefined) throw methodNotSupported(resource, 'create')
         const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
+        const status = reviewStatus(resource.kind, exchange.user)
+        if (status) return jsonAnswer({ ...object, ...apiNames(resource), status }, 201)
         const draft = inNamespace(writable(object), target)
         const stored = await writer.create(resource, draft, {
           dryRun: isDryRun(query.getAll('dryRun')),
@@ -284,6 +289,14 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
 
 const verbs: Readonly<Record<string, string>> = { GET: 'get', HEAD: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }
 const verbOf = (method = ''): string => verbs[method] ?? method.toLowerCase()
+
+const apiNames = (resource: ResourceType): object => ({ kind: resource.kind, apiVersion: apiVersionOf(resource) })
+
+/** Some resources exist only to be asked, and are never stored. */
+function refuseUnlessServed({ request, target: { resource } }: Exchange): void {
+  const verb = request.method === 'GET' || request.method === 'HEAD' ? 'list' : verbOf(request.method)
+  if (['list', 'create'].includes(verb) && !resource.verbs.includes(verb)) throw methodNotSupported(resource, verb)
+}
 
 function includeObject(query: URLSearchParams): IncludeObject {
   const text = query.get('includeObject') || 'Metadata'
