@@ -13,7 +13,7 @@ export function tableRow({ columns }: ResourceType, object: KubeObject, include:
   return { ...row, object: include === 'Object' ? object : partialMetadata(withoutManagers(object)) }
 }
 
-/** Rows are there to be printed, and who owns which field is not; left in, it would double the time that Tables take. */
+/** Rows are there to be printed, and who owns which field is not; upstream leaves it in. */
 function withoutManagers(object: KubeObject): KubeObject {
   const { managedFields: _, ...metadata } = object.metadata ?? {}
   return { ...object, metadata }
