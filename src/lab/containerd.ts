@@ -1,5 +1,7 @@
 import { nodePaths } from '../base/config/agent-config.js'
-import { PodwireError } from '../base/errors/podwire-error.js'
+import { isPodwireError, PodwireError } from '../base/errors/podwire-error.js'
+import { systemClock } from '../base/time/clock.js'
+import { withTimeLimit } from '../base/time/time-limit.js'
 import type { Host, StartedProcess } from '../kernel/host.js'
 import { imageNames } from './images/image-plan.js'
 
@@ -93,7 +95,11 @@ interface Waiting {
   readonly log: string
 }
 
-/** Resolves when containerd answers on its socket; `ctr` itself retries until the socket is there. */
+/** How long a containerd may take to answer, and how soon a refused question is asked again. */
+const answerLimitMs = 30_000
+const askAgainMs = 50
+
+/** Resolves when containerd answers on its socket. */
 export async function waitForContainerd({ host, daemon, socket, log }: Waiting, signal: AbortSignal): Promise<void> {
   const waiting = new AbortController()
   const ended = daemon.ended.then(status => {
@@ -101,14 +107,34 @@ export async function waitForContainerd({ host, daemon, socket, log }: Waiting, 
       hint: `Its log is ${log} on ${host.name}.`,
     })
   })
-  const answered = host.run(['ctr', '--address', socket, '--connect-timeout', '30s', 'version'], {
-    signal: AbortSignal.any([signal, waiting.signal]),
-  })
+  const limit = { ms: answerLimitMs, signal: AbortSignal.any([signal, waiting.signal]) }
+  const answered = withTimeLimit(limit, (limited, isOver) =>
+    untilAnswered(host, socket, limited).catch(error => {
+      if (!isOver()) throw error
+      throw new PodwireError('RUNTIME_FAILED', `containerd on ${host.name} did not answer within ${answerLimitMs / 1000} s`, {
+        hint: `Its log is ${log} on ${host.name}.`,
+        cause: error,
+      })
+    }),
+  )
   try {
     await Promise.race([answered, ended])
   } finally {
     waiting.abort()
     answered.catch(() => {})
     ended.catch(() => {})
+  }
+}
+
+/** `ctr` waits for the socket's file by itself; between the daemon's bind and its listen the kernel refuses, and `ctr` gives up. */
+async function untilAnswered(host: Host, socket: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await host.run(['ctr', '--address', socket, '--connect-timeout', `${answerLimitMs}ms`, 'version'], { signal })
+      return
+    } catch (error) {
+      if (!isPodwireError(error, 'COMMAND_FAILED') || signal.aborted) throw error
+    }
+    await systemClock.sleep(askAgainMs, signal)
   }
 }
