@@ -48,3 +48,7 @@ function atRevision(key: string, value: Buffer, revision: number): StoredObject 
   const bytes = Buffer.concat([value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(at)])
   return { key, revision, bytes, object: JSON.parse(bytes.toString()) }
 }
+
+/** An object as it would be stored: what a dry run answers. */
+export const asStored = (resource: ResourceType, key: string, object: KubeObject, revision: number): StoredObject =>
+  decodeStored({ key, value: encodeStored(resource, object), createRevision: revision, modRevision: revision })
