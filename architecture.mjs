@@ -51,9 +51,20 @@ export const rooms = [
     what: 'capture, correlate, predict, compare, explain',
     may: [...base, 'api', 'kernel', 'service-model', 'client', 'cni/path.ts', 'proxy-iptables/path.ts'],
   },
+  {
+    room: 'bench',
+    layer: 6,
+    what: 'workloads, samples, statistics',
+    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'lab', 'flow'],
+  },
   { room: 'report', layer: 6, what: 'one self-contained page from a RunRecord', may: base },
 
-  { room: 'cli', layer: 7, what: 'commands and their wording', may: [...base, 'api', 'kernel', 'client', 'lab', 'flow', 'report'] },
+  {
+    room: 'cli',
+    layer: 7,
+    what: 'commands and their wording',
+    may: [...base, 'api', 'kernel', 'client', 'lab', 'flow', 'bench', 'report'],
+  },
 ]
 
 /** Packages that open a door to the machine; only these rooms hold the keys. */

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
+import { runWorkload } from '../src/bench/run-workload.js'
+import { workloads } from '../src/bench/workloads.js'
 import { applyManifests } from '../src/cli/apply-manifests.js'
 import { loadImage } from '../src/cli/load-image.js'
 import type { Parts } from '../src/cli/parts.js'
@@ -40,6 +42,8 @@ const parts: Parts = {
   importImage: loadImage,
   runFlows: ({ lab: { spec, hosts }, ...run }, signal) =>
     runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', datapath: spec.datapath, proxy: spec.proxy } }, signal),
+  workloads,
+  runWorkload,
   renderReport,
   renderLadder: standaloneLadderSvg,
   // The doctor runs before anything is built, so it is no part of the bundle.

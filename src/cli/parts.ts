@@ -1,4 +1,7 @@
+import type { BenchRecord } from '../base/results/bench-record.js'
 import type { FlowRecord, RunRecord } from '../base/results/run-record.js'
+import type { RunWorkloadOptions } from '../bench/run-workload.js'
+import type { Workload } from '../bench/workload.js'
 import type { Client } from '../client/client.js'
 import type { Lab, UpOptions, UpReport } from '../lab/lab.js'
 import type { LabSpec } from '../lab/lab-spec.js'
@@ -37,6 +40,9 @@ export interface Parts {
   applyManifests(client: Client, paths: readonly string[], signal: AbortSignal): Promise<void>
   importImage(lab: Lab, tarFile: string, signal: AbortSignal): Promise<readonly string[]>
   runFlows(options: FlowRunOptions, signal: AbortSignal): Promise<RunRecord>
+  /** The subjects of `podwire bench`. */
+  readonly workloads: readonly Workload[]
+  runWorkload(options: RunWorkloadOptions, signal: AbortSignal): Promise<BenchRecord>
   renderReport(record: RunRecord): string
   /** An SVG file of its own. */
   renderLadder(flow: FlowRecord): string

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { PodwireError } from '../base/errors/podwire-error.js'
+import { benchCommand } from './commands/bench.js'
 import { demoCommand } from './commands/demo.js'
 import { doctorCommand } from './commands/doctor.js'
 import { downCommand } from './commands/down.js'
@@ -23,6 +24,7 @@ const factories: readonly CommandFactory[] = [
   downCommand,
   statusCommand,
   flowCommand,
+  benchCommand,
   nodeCommand,
   kubeconfigCommand,
   imageCommand,

@@ -1,4 +1,5 @@
 import type { RunRecord } from '../../src/base/results/run-record.js'
+import { workloads } from '../../src/bench/workloads.js'
 import type { Parts } from '../../src/cli/parts.js'
 import type { Terminal } from '../../src/cli/terminal.js'
 import type { Client } from '../../src/client/client.js'
@@ -94,6 +95,8 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       return record
     },
     renderReport: () => '<html>',
+    workloads,
+    runWorkload: () => Promise.reject(new Error('no benchmark is run here')),
     renderLadder: ({ name }) => `<svg>${name}</svg>`,
     doctor: async args => {
       calls.push(`doctor ${args.join(' ')}`)

@@ -1,0 +1,5 @@
+import type { Workload } from './workload.js'
+import { flowWorkload } from './workloads/flow.js'
+
+/** Every subject of `podwire bench`, in the order of its help. */
+export const workloads: readonly Workload[] = [flowWorkload]
