@@ -24,6 +24,7 @@ export const rooms = [
 
   { room: 'cni', layer: 3, what: 'the CNI plugin, its datapaths, IPAM', may: [...base, 'kernel', 'reconcile'] },
   { room: 'proxy-iptables', layer: 3, what: 'ServiceState as iptables rules', may: [...base, 'kernel', 'service-model', 'reconcile'] },
+  { room: 'proxy-nftables', layer: 3, what: 'ServiceState as nf_tables maps', may: [...base, 'kernel', 'service-model', 'reconcile'] },
   { room: 'dns', layer: 3, what: 'the cluster name server, a chain of handlers', may: [...base, 'api', 'client', 'service-model'] },
 
   { room: 'control-plane/store', layer: 4, what: 'revisioned keys with watch', may: base },
@@ -41,7 +42,7 @@ export const rooms = [
     room: 'node/agent',
     layer: 5,
     what: 'informers to models to backends, for one node',
-    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'node/kubelet'],
+    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'proxy-nftables', 'node/kubelet'],
   },
 
   { room: 'lab', layer: 6, what: 'a lab.yaml made real on a substrate', may: [...base, 'api', 'kernel', 'client'] },
@@ -49,7 +50,7 @@ export const rooms = [
     room: 'flow',
     layer: 6,
     what: 'capture, correlate, predict, compare, explain',
-    may: [...base, 'api', 'kernel', 'service-model', 'client', 'cni/path.ts', 'proxy-iptables/path.ts'],
+    may: [...base, 'api', 'kernel', 'service-model', 'client', 'cni/path.ts'],
   },
   {
     room: 'bench',

@@ -10,6 +10,7 @@ import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
+import { execNftables } from '../src/kernel/exec-nftables.js'
 import { localMachine } from '../src/kernel/local-machine.js'
 import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
 import { startAgent } from '../src/node/agent/agent.js'
@@ -18,6 +19,7 @@ import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
 import { criStreaming } from '../src/node/kubelet/cri-streaming.js'
 import { createKubelet } from '../src/node/kubelet/kubelet.js'
 import { iptablesProxy } from '../src/proxy-iptables/backend.js'
+import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 
 const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
 const config = AgentConfig.parse(JSON.parse(readFileSync(options.config ?? nodePaths.agentConfig, 'utf8')))
@@ -30,6 +32,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => st
 
 const client = createClient(loadKubeconfig(config.kubeconfig))
 const iptables = execIptables(localMachine.run)
+const conntrack = execConntrack(localMachine.run)
 const cri = connectCri(config.containerd.socket, systemClock)
 const dist = `${packageRoot()}/dist`
 const forwarder = existsSync(`${dist}/cni-forward`) ? `${dist}/cni-forward` : undefined
@@ -39,7 +42,10 @@ const agent = await startAgent(
   {
     client,
     stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables },
-    proxy: iptablesProxy(iptables, execConntrack(localMachine.run)),
+    proxy:
+      config.proxy.mode === 'iptables'
+        ? iptablesProxy(iptables, conntrack)
+        : nftablesProxy({ nftables: execNftables(localMachine.run), conntrack }),
     createKubelet: services =>
       createKubelet({
         config: {

@@ -1,7 +1,7 @@
 import { PodwireError } from '../base/errors/podwire-error.js'
 import type { Headers, HopStep, Journey, PathEnd, PathStep } from '../base/net/path.js'
 import { vxlanPath } from '../cni/path.js'
-import { translateService, untranslated } from '../proxy-iptables/path.js'
+import { translateService, untranslated } from '../service-model/translation-path.js'
 import { nodeOfBound } from './bind.js'
 import type { BoundHost, BoundPod, BoundService } from './bound.js'
 import type { ExpectedConntrack, ExpectedHop, ForbiddenHop } from './expectation.js'
@@ -27,6 +27,9 @@ export interface PredictedFlow {
 
 const initialTtl = 64
 
+/** Both have their rules at the same hooks of netfilter, and conntrack does the rest. */
+const isTranslatedAtHooks = (proxy: string): boolean => proxy === 'iptables' || proxy === 'nftables'
+
 /** The ordered hops there and back under this lab's facts, and what follows of them: conntrack entries and places that must not see it. */
 export function predict(
   flow: PredictedFlow,
@@ -34,7 +37,7 @@ export function predict(
   leg: { readonly name: string; readonly exchange: number },
 ): WrittenExpectation {
   const { facts } = context
-  if (facts.datapath !== 'vxlan' || facts.proxy !== 'iptables') {
+  if (facts.datapath !== 'vxlan' || !isTranslatedAtHooks(facts.proxy)) {
     throw new PodwireError('KERNEL_UNSUPPORTED', `no path is known for datapath ${facts.datapath} with proxy ${facts.proxy}`)
   }
   const { client, server, service } = flow

@@ -85,6 +85,6 @@ export const LabShape = z.strictObject({
     .strictObject({ port: z.int().min(0).max(65_535).default(0).describe('The port of the API on 127.0.0.1; 0 takes a free one') })
     .prefault({}),
   datapath: z.enum(['vxlan']).default('vxlan').describe('How packets go from node to node'),
-  proxy: z.enum(['iptables']).default('iptables').describe('What puts Services into the kernel'),
+  proxy: z.enum(['iptables', 'nftables']).default('iptables').describe('What puts Services into the kernel'),
 })
 export type LabShape = z.infer<typeof LabShape>

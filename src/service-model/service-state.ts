@@ -23,6 +23,8 @@ export interface NodeFacts {
   readonly address: Ip
   /** The node's topology zone, the label `topology.kubernetes.io/zone`. */
   readonly zone?: string | undefined
+  /** The ranges that ClusterIPs come from. */
+  readonly serviceRanges: readonly Cidr[]
   /** Addresses on which NodePorts answer: every local one, or those inside these ranges. */
   readonly nodePortAddresses: 'all' | readonly Cidr[]
   /** Whether NodePorts answer on 127.0.0.1 too; the node's `route_localnet` must then be 1. */

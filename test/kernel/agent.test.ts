@@ -37,6 +37,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
     nodeAddress: node.address,
     uplink: 'eth0',
     podCidr: '10.244.0.0/16',
+    serviceCidr: '10.96.0.0/16',
     underlayMtu: 1500,
     datapath: { kind: 'vxlan', vni: 1, port: 4789 },
     proxy: { mode: 'iptables', masqueradeAll: false },

@@ -4,7 +4,7 @@ import { execConntrack } from '../../src/kernel/exec-conntrack.js'
 import { execIptables } from '../../src/kernel/exec-iptables.js'
 import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
 import { buildServiceState } from '../../src/service-model/build-service-state.js'
-import { flowNode, type PlaceName, places } from '../suites/service-flows.js'
+import { flowNodes, type PlaceName, places } from '../suites/service-flows.js'
 import { createServiceNetwork } from '../support/service-network.js'
 import { testService, testSlice } from '../support/service-objects.js'
 
@@ -32,7 +32,7 @@ const stateWith = (names: readonly PlaceName[], sticky: readonly PlaceName[]) =>
       testSlice('flows/sticky', at(...sticky)),
       testSlice('flows/names', at(...names), [{ name: 'udp', protocol: 'UDP', port: 8080 }]),
     ],
-    node: flowNode,
+    node: flowNodes.iptables,
   })
 const first = stateWith(['near'], ['near', 'near2', 'far'])
 let applied = await proxy.apply(proxy.plan(first, await proxy.observe(signal)), signal)

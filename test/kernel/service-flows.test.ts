@@ -2,36 +2,54 @@ import t from 'tap'
 
 import { execConntrack } from '../../src/kernel/exec-conntrack.js'
 import { execIptables } from '../../src/kernel/exec-iptables.js'
+import { execNftables } from '../../src/kernel/exec-nftables.js'
+import type { Host } from '../../src/kernel/host.js'
 import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
+import { nftablesProxy } from '../../src/proxy-nftables/backend.js'
 import { buildServiceState } from '../../src/service-model/build-service-state.js'
+import type { ServiceState } from '../../src/service-model/service-state.js'
 import {
+  type Backend,
   type FlowOutcome,
-  flowNode,
+  flowNodes,
   flowObjects,
   type PlaceName,
   places,
   type ServiceFlow,
   secondAddress,
   serviceFlows,
+  wantedOf,
 } from '../suites/service-flows.js'
-import { type Answer, createServiceNetwork } from '../support/service-network.js'
+import { type Answer, createServiceNetwork, type ServiceNetwork } from '../support/service-network.js'
+import { syncTo } from '../support/sync-to.js'
 
 const signal = AbortSignal.timeout(120_000)
-const network = await createServiceNetwork()
-t.teardown(() => network.close())
-const proxy = iptablesProxy(execIptables(network.node.run), execConntrack(network.node.run))
-const state = buildServiceState({ ...flowObjects, node: flowNode })
-await proxy.apply(proxy.plan(state, await proxy.observe(signal)), signal)
-
 const failures: Readonly<Record<string, FlowOutcome>> = { ECONNREFUSED: 'refused', SILENCE: 'dropped', EHOSTUNREACH: 'untouched' }
 
-for (const [name, flow] of Object.entries<ServiceFlow>(serviceFlows)) {
-  t.test(name, async t => {
-    t.strictSame(await connect(flow), flow.want)
+const apply: Readonly<Record<Backend, (node: Host, state: ServiceState) => Promise<void>>> = {
+  iptables: (node, state) => syncTo(iptablesProxy(execIptables(node.run), execConntrack(node.run)), state, signal),
+  nftables: (node, state) => syncTo(nftablesProxy({ nftables: execNftables(node.run), conntrack: execConntrack(node.run) }), state, signal),
+}
+
+for (const backend of ['iptables', 'nftables'] as const) {
+  t.test(backend, async t => {
+    const network = await createServiceNetwork()
+    t.teardown(() => network.close())
+    await apply[backend](network.node, buildServiceState({ ...flowObjects, node: flowNodes[backend] }))
+    for (const [name, flow] of Object.entries<ServiceFlow>(serviceFlows)) {
+      const want = wantedOf(flow, backend)
+      await t.test(name, async t => {
+        t.strictSame(await connect(network, flow, want), want)
+      })
+    }
   })
 }
 
-async function connect({ from, to, port, protocol = 'tcp', want }: ServiceFlow): Promise<FlowOutcome> {
+async function connect(
+  network: ServiceNetwork,
+  { from, to, port, protocol = 'tcp' }: ServiceFlow,
+  want: FlowOutcome,
+): Promise<FlowOutcome> {
   const place = from === 'localhost' ? 'node' : from
   const wanted = typeof want === 'string' ? [] : want.at
   const patience = { attempts: wanted.length > 0 ? 60 : 1, patienceMs: want === 'dropped' ? 500 : 5_000 }

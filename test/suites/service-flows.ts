@@ -1,4 +1,4 @@
-import { type Ip, parseIp } from '../../src/base/net/address.js'
+import { type Ip, parseCidr, parseIp } from '../../src/base/net/address.js'
 import type { NodeFacts } from '../../src/service-model/service-state.js'
 import { testNode, testService, testSlice } from '../support/service-objects.js'
 
@@ -17,7 +17,15 @@ export type PlaceName = keyof typeof places
 /** A second address of the node, on another interface. */
 export const secondAddress = parseIp('192.168.99.11')
 
-export const flowNode: NodeFacts = { ...testNode, address: places.node }
+/** The service proxies that run these flows. */
+export type Backend = 'iptables' | 'nftables'
+
+const node: NodeFacts = { ...testNode, address: places.node }
+/** The node with each backend's defaults: nftables serves NodePorts on the primary address alone. */
+export const flowNodes: Readonly<Record<Backend, NodeFacts>> = {
+  iptables: node,
+  nftables: { ...node, nodePortAddresses: [parseCidr(`${places.node}/32`)] },
+}
 
 const http = (nodePort?: number) => ({ name: 'http', protocol: 'TCP', port: 80, ...(nodePort ? { nodePort } : {}) })
 const bothProtocols = [
@@ -91,8 +99,13 @@ export interface ServiceFlow {
   readonly to: string
   readonly port: number
   readonly protocol?: 'tcp' | 'udp'
-  readonly want: FlowOutcome
+  /** Where backends differ each says what it does, and the flow's name or comment why. */
+  readonly want: FlowOutcome | Readonly<Record<Backend, FlowOutcome>>
 }
+
+/** What the backend must do with the flow. */
+export const wantedOf = ({ want }: ServiceFlow, backend: Backend): FlowOutcome =>
+  typeof want === 'object' && 'iptables' in want ? want[backend] : want
 
 const kept = (...at: readonly PlaceName[]): FlowOutcome => ({ at, masqueraded: false })
 const masqueraded = (...at: readonly PlaceName[]): FlowOutcome => ({ at, masqueraded: true })
@@ -106,9 +119,28 @@ export const serviceFlows = {
   'a Pod to itself through its Service': { from: 'near', to: '10.96.0.11', port: 80, want: masqueraded('near') },
   'a Pod of the same node to the Service of one Pod': { from: 'near2', to: '10.96.0.11', port: 80, want: kept('near') },
   'a Pod straight to a Pod': { from: 'client', to: places.near, port: 8080, want: kept('near') },
-  'a port the ClusterIP has not': { from: 'client', to: '10.96.0.10', port: 81, want: 'untouched' },
-  'a protocol the port has not': { from: 'client', to: '10.96.0.11', port: 80, protocol: 'udp', want: 'untouched' },
-  'an address no Service has': { from: 'client', to: '10.96.0.99', port: 80, want: 'untouched' },
+  // D1, D18, D2: kube-proxy's iptables has no rule for these.
+  'a port the ClusterIP has not': { from: 'client', to: '10.96.0.10', port: 81, want: { iptables: 'untouched', nftables: 'refused' } },
+  'the node to a port the ClusterIP has not': {
+    from: 'node',
+    to: '10.96.0.10',
+    port: 81,
+    want: { iptables: 'untouched', nftables: 'refused' },
+  },
+  'a protocol the port has not': {
+    from: 'client',
+    to: '10.96.0.11',
+    port: 80,
+    protocol: 'udp',
+    want: { iptables: 'untouched', nftables: 'refused' },
+  },
+  'an address no Service has': { from: 'client', to: '10.96.0.99', port: 80, want: { iptables: 'untouched', nftables: 'dropped' } },
+  'the node to an address no Service has': {
+    from: 'node',
+    to: '10.96.0.99',
+    port: 80,
+    want: { iptables: 'untouched', nftables: 'dropped' },
+  },
 
   'no endpoints: a Pod to the ClusterIP': { from: 'client', to: '10.96.0.12', port: 80, want: 'refused' },
   'no endpoints: the node to the ClusterIP': { from: 'node', to: '10.96.0.12', port: 80, want: 'refused' },
@@ -125,10 +157,22 @@ export const serviceFlows = {
     protocol: 'udp',
     want: masqueraded('near', 'far'),
   },
-  'from outside to a NodePort on a second address': { from: 'outside', to: secondAddress, port: 30080, want: masqueraded('near', 'far') },
+  // D4: where no rule is for the address, the node itself refuses, for nothing listens there.
+  'from outside to a NodePort on a second address': {
+    from: 'outside',
+    to: secondAddress,
+    port: 30080,
+    want: { iptables: masqueraded('near', 'far'), nftables: 'refused' },
+  },
   'a Pod to a NodePort': { from: 'client', to: places.node, port: 30080, want: masqueraded('near', 'far') },
   'the node to its NodePort': { from: 'node', to: places.node, port: 30080, want: masqueraded('near', 'far') },
-  'the node to its NodePort on 127.0.0.1': { from: 'localhost', to: '127.0.0.1', port: 30080, want: masqueraded('near', 'far') },
+  // D3
+  'the node to its NodePort on 127.0.0.1': {
+    from: 'localhost',
+    to: '127.0.0.1',
+    port: 30080,
+    want: { iptables: masqueraded('near', 'far'), nftables: 'refused' },
+  },
   'a Pod of another node to a NodePort': { from: 'far', to: places.node, port: 30080, want: masqueraded('near', 'far') },
 
   'internal Local: a Pod to the ClusterIP': { from: 'client', to: '10.96.0.13', port: 80, want: kept('near') },

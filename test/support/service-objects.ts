@@ -8,6 +8,7 @@ export const testNode: NodeFacts = {
   family: 4,
   address: parseIp('172.30.0.11'),
   zone: 'zone-a',
+  serviceRanges: [parseCidr('10.96.0.0/16')],
   nodePortAddresses: 'all',
   localhostNodePorts: true,
   localDetector: { by: 'source', cidr: parseCidr('10.244.0.0/16') },

@@ -15,7 +15,7 @@ export const AgentConfig = z.strictObject({
   /** Largest packet of the underlay in bytes; Pods get it less the encapsulation. */
   underlayMtu: z.int(),
   datapath: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('vxlan'), vni: z.int(), port: z.int() })]),
-  proxy: z.strictObject({ mode: z.literal('iptables'), masqueradeAll: z.boolean() }),
+  proxy: z.strictObject({ mode: z.enum(['iptables', 'nftables']), masqueradeAll: z.boolean() }),
   containerd: z.strictObject({ socket: z.string(), sandboxImage: z.string() }),
   /** The cgroup below which all Pods of this node live, as `/podwire/shop/node-1`. */
   cgroupParent: z.string(),

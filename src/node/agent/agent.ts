@@ -24,15 +24,15 @@ import { buildPeers, podRangeOf, vtepMacAnnotation } from './node-peers.js'
 /** The parts of the configuration that are the agent's own; the rest is for the parts it is given. */
 export type AgentSettings = Pick<
   AgentConfig,
-  'nodeName' | 'nodeAddress' | 'uplink' | 'podCidr' | 'underlayMtu' | 'datapath' | 'proxy' | 'cni'
+  'nodeName' | 'nodeAddress' | 'uplink' | 'podCidr' | 'serviceCidr' | 'underlayMtu' | 'datapath' | 'proxy' | 'cni'
 >
 
 /** What the agent is made of, besides its configuration. */
-export interface AgentParts<Applied, Plan> {
+export interface AgentParts {
   readonly client: Client
   readonly stack: NodeStack
   /** How Services are put into the kernel. */
-  readonly proxy: Backend<ServiceState | undefined, Applied, Plan>
+  readonly proxy: Backend<ServiceState | undefined, unknown, unknown>
   /** Makes the kubelet, which reads the same Services. */
   readonly createKubelet: (services: Informer<Service>) => Kubelet
   /** The programs that runtimes call. */
@@ -53,11 +53,7 @@ export interface Agent {
 }
 
 /** Starts everything one node needs. Nothing here waits for the API server: each part does its work as soon as it knows enough. */
-export async function startAgent<Applied, Plan>(
-  config: AgentSettings,
-  parts: AgentParts<Applied, Plan>,
-  signal: AbortSignal,
-): Promise<Agent> {
+export async function startAgent(config: AgentSettings, parts: AgentParts, signal: AbortSignal): Promise<Agent> {
   const { client, stack, clock, log } = parts
   const ownName = config.nodeName
   const warn = (what: string) => (error: unknown) => {
@@ -166,7 +162,9 @@ const nodeFacts = (config: AgentSettings, node: Node | undefined): NodeFacts => 
   family: 4,
   address: parseIp(config.nodeAddress),
   zone: node?.metadata?.labels?.['topology.kubernetes.io/zone'],
-  nodePortAddresses: 'all',
+  serviceRanges: [parseCidr(config.serviceCidr)],
+  // kube-proxy's default differs so: iptables takes every local address, nftables the node's primary one.
+  nodePortAddresses: config.proxy.mode === 'iptables' ? 'all' : [parseCidr(`${config.nodeAddress}/32`)],
   localhostNodePorts: false,
   localDetector: { by: 'source', cidr: parseCidr(config.podCidr) },
   masqueradeAll: config.proxy.masqueradeAll,

@@ -3,7 +3,7 @@ import t from 'tap'
 
 import type { HopStep, Journey, PathEnd } from '../../../src/base/net/path.js'
 import { vxlanPath } from '../../../src/cni/path.js'
-import { type ServiceTranslation, translateService, untranslated } from '../../../src/proxy-iptables/path.js'
+import { type ServiceTranslation, translateService, untranslated } from '../../../src/service-model/translation-path.js'
 
 const pod = (name: string, node: string): PathEnd => ({ kind: 'pod', pod: name, node })
 const client = pod('client', 'a')

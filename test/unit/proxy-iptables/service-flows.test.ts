@@ -5,22 +5,23 @@ import { renderState } from '../../../src/proxy-iptables/plan.js'
 import { buildServiceState } from '../../../src/service-model/build-service-state.js'
 import {
   type FlowOutcome,
-  flowNode,
+  flowNodes,
   flowObjects,
   type PlaceName,
   places,
   type ServiceFlow,
   secondAddress,
   serviceFlows,
+  wantedOf,
 } from '../../suites/service-flows.js'
 import { type TraceResult, traceIptables } from '../../support/trace-iptables.js'
 
-const rules = renderState(buildServiceState({ ...flowObjects, node: flowNode }))
+const rules = renderState(buildServiceState({ ...flowObjects, node: flowNodes.iptables }))
 const localAddresses = [places.node, secondAddress]
 
 for (const [name, flow] of Object.entries<ServiceFlow>(serviceFlows)) {
   t.test(name, async t => {
-    t.strictSame(trace(flow), flow.want)
+    t.strictSame(trace(flow), wantedOf(flow, 'iptables'))
   })
 }
 
