@@ -72,6 +72,6 @@ export const rooms = [
 export const doors = [
   { packages: ['execa', 'node:child_process', 'child_process', 'netlink', 'koffi', 'pcap'], rooms: ['kernel'] },
   { packages: ['lmdb'], rooms: ['control-plane/store'] },
-  { packages: ['@grpc/grpc-js', 'protobufjs'], rooms: ['node/kubelet'] },
+  { packages: ['@grpc/grpc-js', 'protobufjs'], rooms: ['node/kubelet', 'control-plane/store'] },
   { packages: ['commander', 'listr2'], rooms: ['cli'] },
 ]

@@ -1,19 +1,34 @@
-/** The control plane of a lab: server.js --config FILE (JSON, see src/base/config/server-config.ts). */
+/**
+ * The control plane of a lab: server.js --config FILE (JSON, see src/base/config/server-config.ts).
+ *
+ * `--store https://HOST:2379[,…]` keeps the objects in etcd instead of what the file says, with the client certificate of
+ * `--store-ca`, `--store-cert` and `--store-key`. Several servers may share one etcd.
+ */
 import { once, setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 
-import { ServerConfig } from '../src/base/config/server-config.js'
+import { ServerConfig, StoreConfig } from '../src/base/config/server-config.js'
 import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { createApiServer } from '../src/control-plane/apiserver/api-server.js'
 import { startControllers } from '../src/control-plane/controllers/start-controllers.js'
 import { runScheduler } from '../src/control-plane/scheduler/scheduler.js'
+import { openEtcdStore } from '../src/control-plane/store/etcd-store.js'
 import { openLmdbStore } from '../src/control-plane/store/lmdb-store.js'
+import type { Store } from '../src/control-plane/store/store.js'
 
-const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
+const { values: options } = parseArgs({
+  options: {
+    config: { type: 'string' },
+    store: { type: 'string' },
+    'store-ca': { type: 'string' },
+    'store-cert': { type: 'string' },
+    'store-key': { type: 'string' },
+  },
+})
 const config = ServerConfig.parse(JSON.parse(readFileSync(options.config ?? '/etc/podwire/server.json', 'utf8')))
 const read = (file: string): string => readFileSync(file, 'utf8')
 
@@ -22,7 +37,16 @@ const stop = new AbortController()
 setMaxListeners(0, stop.signal) // Every controller and informer listens.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
 
-const store = openLmdbStore(join(config.dataDir, 'store'))
+const storeFiles = { caFile: options['store-ca'], certFile: options['store-cert'], keyFile: options['store-key'] }
+const storeConfig =
+  options.store === undefined
+    ? config.store
+    : StoreConfig.parse({
+        engine: 'etcd',
+        endpoints: options.store.split(','),
+        ...(storeFiles.caFile !== undefined && { tls: storeFiles }),
+      })
+const store = await openStore(storeConfig)
 const api = await createApiServer({
   store,
   listen: config.listen,
@@ -34,7 +58,10 @@ const api = await createApiServer({
   nodePortRange: config.nodePortRange,
   log,
 })
-log.info({ addresses: api.addresses, revision: store.revision, startedInMs: Math.round(performance.now()) }, 'serving')
+log.info(
+  { store: storeConfig.engine, addresses: api.addresses, revision: store.revision, startedInMs: Math.round(performance.now()) },
+  'serving',
+)
 
 const controllersClient = createClient(loadKubeconfig(config.controllersKubeconfig))
 const schedulerClient = createClient(loadKubeconfig(config.schedulerKubeconfig))
@@ -52,3 +79,12 @@ schedulerClient.close()
 await api.close()
 await store.close()
 log.info('stopped')
+
+async function openStore(wanted: StoreConfig): Promise<Store> {
+  if (wanted.engine === 'lmdb') return openLmdbStore(join(config.dataDir, 'store'))
+  const { endpoints, tls } = wanted
+  return openEtcdStore({
+    endpoints,
+    ...(tls && { tls: { ca: read(tls.caFile), cert: read(tls.certFile), key: read(tls.keyFile) } }),
+  })
+}

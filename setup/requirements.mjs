@@ -104,6 +104,7 @@ export const requirements = [
   debian('procps', 'sysctl', 'lab', 'ps and sysctl: looks at a host and breaks it, as the tour does'),
   debian('busybox-static', '/bin/busybox', 'lab', 'the programs inside the toolbox image'),
   debian('kubernetes-client', 'kubectl', 'test', 'drives the API server in the tests; any other kubectl on the PATH does as well'),
+  debian('etcd-server', 'etcd', 'test', "the API server's other store, for several servers; labs keep theirs in lmdb"),
   debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
 

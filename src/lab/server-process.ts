@@ -21,6 +21,7 @@ export function serverConfig(spec: LabSpec): ServerConfig {
     listen: [{ fd: handedFd }, { address, port: apiPort }],
     advertise: { address, port: apiPort },
     dataDir: serverData,
+    store: { engine: 'lmdb' },
     tls: { caFile: `${pki}/${pkiFiles.ca}`, certFile: `${pki}/${pkiFiles.serverCert}`, keyFile: `${pki}/${pkiFiles.serverKey}` },
     serviceAccount: { issuer: `https://kubernetes.default.svc.${clusterDomain}`, keyFile: `${pki}/${pkiFiles.serviceAccountKey}` },
     nodeClient: { certFile: `${pki}/${pkiFiles.nodeClientCert}`, keyFile: `${pki}/${pkiFiles.nodeClientKey}` },

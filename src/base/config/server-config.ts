@@ -1,5 +1,17 @@
 import { z } from 'zod'
 
+/** Where the server keeps the cluster's objects: below `dataDir`, or in an etcd that several servers may share. */
+export const StoreConfig = z.discriminatedUnion('engine', [
+  z.strictObject({ engine: z.literal('lmdb') }),
+  z.strictObject({
+    engine: z.literal('etcd'),
+    /** `https://HOST:PORT` of each member; `http://` for one on this machine. */
+    endpoints: z.array(z.url({ protocol: /^https?$/ })).min(1),
+    tls: z.strictObject({ caFile: z.string(), certFile: z.string(), keyFile: z.string() }).optional(),
+  }),
+])
+export type StoreConfig = z.infer<typeof StoreConfig>
+
 /** What bin/server reads: one JSON file, named by `--config`. Written by whoever starts it (lab, a systemd unit). */
 export const ServerConfig = z.strictObject({
   clusterName: z.string(),
@@ -8,6 +20,7 @@ export const ServerConfig = z.strictObject({
   /** Where nodes reach this server; becomes the endpoint of the Service default/kubernetes. */
   advertise: z.strictObject({ address: z.string(), port: z.int() }),
   dataDir: z.string(),
+  store: StoreConfig.default({ engine: 'lmdb' }),
   tls: z.strictObject({ caFile: z.string(), certFile: z.string(), keyFile: z.string() }),
   /** What this server shows nodes when it fetches logs and opens streams. */
   nodeClient: z.strictObject({ certFile: z.string(), keyFile: z.string() }),

@@ -18,6 +18,7 @@ export const errorCodes = {
   API_REFUSED: { exit: 1, when: 'The API server answered with an error Status; the message carries it.' },
   API_UNREACHABLE: { exit: 1, when: 'The API server could not be reached.' },
   REVISION_TOO_OLD: { exit: 1, when: 'A list or watch asked for a revision that has been compacted.' },
+  STORE_UNAVAILABLE: { exit: 1, when: 'etcd could not be reached or refused a request; its own words are in the message.' },
   CONFLICT: { exit: 1, when: 'A compare-and-swap found another revision than expected.' },
   ADDRESS_EXHAUSTED: { exit: 1, when: 'A range of addresses or ports has none left.' },
   RUNTIME_FAILED: { exit: 1, when: 'The container runtime refused a request; its own words are in the message.' },

@@ -87,7 +87,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     tls: { ca: options.tls.ca, ...options.nodeClient },
     async findNode(name) {
       const nodes = rowOf({ resource: 'nodes' })
-      await cache.reached(store.revision)
+      await cache.current()
       const found = cache.collection(nodes).get(objectStoreKey(nodes, { name }))
       if (!found) throw notFound(nodes, name)
       return found.object as Node

@@ -15,11 +15,11 @@ export async function applyObject(
   context: WriteContext,
   { resource, at, subresource, dryRun, manager, force, config }: ApplyRequest,
 ): Promise<{ readonly stored: StoredObject; readonly created: boolean }> {
-  const { store, cache } = context
+  const { cache } = context
   const writer = fieldManager(resource, manager, subresource)
   const ignored = subresource === 'status' ? ['spec'] : resource.subresources.some(({ name }) => name === 'status') ? ['status'] : []
   const application = { config, typePath: resource.typePath, writer, force, ignored }
-  await cache.reached(store.revision)
+  await cache.current()
   if (subresource === undefined && !cache.collection(resource).get(objectStoreKey(resource, at))) {
     const { object, entries } = applyConfiguration({ ...application, live: undefined, entries: [] })
     return {

@@ -44,7 +44,7 @@ export async function createObject(
   }
   if (strategy.hasGeneration) meta.generation = 1
   if (!strategy.keepsStatusOnCreate && resource.subresources.some(({ name }) => name === 'status')) delete object.status
-  await cache.reached(store.revision)
+  await cache.current()
 
   const isNamed = Boolean(meta.name)
   for (let attempt = 0; attempt < mostAttempts; attempt++) {

@@ -49,8 +49,8 @@ export async function listObjects({ store, cache }: Parts, { resource, namespace
     if (!wanted) throw badRequest('resourceVersionMatch=Exact needs a resourceVersion')
     return continuedPage({ store, prefix, filter, limit }, { rv: wanted, after: '' })
   }
-  if (wanted !== undefined && wanted > store.revision) throw badRequest(`Too large resource version: ${wanted}, current: ${store.revision}`)
-  await cache.reached(store.revision)
+  await cache.current()
+  if (wanted !== undefined && wanted > cache.revision) throw badRequest(`Too large resource version: ${wanted}, current: ${cache.revision}`)
   const matching = cache
     .collection(resource)
     .list(prefix)

@@ -34,13 +34,15 @@ export interface ObjectCache {
   collection(resource: ResourceType): Collection
   /** Resolves when the copy shows `revision` or newer. */
   reached(revision: number): Promise<void>
+  /** Resolves when the copy shows all that was durable when this was called, whichever server wrote it. */
+  current(): Promise<void>
   /** Settles when the cache ends: resolves when its signal aborts, rejects when the store fails. */
   readonly ended: Promise<void>
 }
 
 /** Lists and watches `store` until `signal` aborts; resolves once the copy is complete. */
 export async function startObjectCache(store: Store, resources: readonly ResourceType[], signal: AbortSignal): Promise<ObjectCache> {
-  const newest = store.revision
+  const newest = await store.newest()
   const start = Math.max(store.compactedRevision, newest - replayedRevisions, 0)
   const collections = new Map(resources.map(resource => [collectionPrefix(resource), createCollection(start)]))
   const collectionOf = (key: string) => collections.get(key.slice(0, key.indexOf('/', key.indexOf('/', objectsPrefix.length) + 1) + 1))
@@ -66,6 +68,9 @@ export async function startObjectCache(store: Store, resources: readonly Resourc
   })()
   ended.catch(() => undefined) // Whoever waits for `ended` hears of it.
 
+  const reached = (wanted: number): Promise<void> =>
+    revision >= wanted ? Promise.resolve() : new Promise(resolve => waiting.add({ revision: wanted, resolve }))
+
   const cache: ObjectCache = {
     get revision() {
       return revision
@@ -75,7 +80,8 @@ export async function startObjectCache(store: Store, resources: readonly Resourc
       if (!collection) throw new Error(`no collection of ${resource.resource}`)
       return collection
     },
-    reached: wanted => (revision >= wanted ? Promise.resolve() : new Promise(resolve => waiting.add({ revision: wanted, resolve }))),
+    reached,
+    current: async () => reached(await store.newest()),
     ended,
   }
   await Promise.race([cache.reached(newest), ended])

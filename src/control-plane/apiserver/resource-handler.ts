@@ -72,7 +72,7 @@ export type ResourceHandler = (exchange: Exchange) => Promise<Answer | undefined
 /** The verbs of the API over a store; all resources pass through here. */
 export function createResourceHandler({ store, cache, writer, tokens, streams }: Parts): ResourceHandler {
   async function find(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
-    await cache.reached(store.revision)
+    await cache.current()
     const found = cache.collection(resource).get(objectStoreKey(resource, at))
     if (!found) throw notFound(resource, at.name)
     return found

@@ -44,7 +44,8 @@ export async function watchObjects(
   const seconds = numberParameter(query, 'timeoutSeconds')
   const timeoutMs = seconds ? seconds * 1000 : shortestWatchMs * (1 + Math.random())
   const asked = numberParameter(query, 'resourceVersion') ?? 0
-  await cache.reached(Math.min(asked === 0 ? store.revision : asked, store.revision))
+  const newest = await store.newest()
+  await cache.reached(asked === 0 ? newest : Math.min(asked, newest))
 
   const encode = eventEncoder(resource, form, include)
   const write = (event: string | Buffer): void => {

@@ -38,7 +38,7 @@ export function createWriteContext(parts: WriteParts): WriteContext {
   const { store, cache, namespaces, allocation } = parts
 
   async function current(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
-    await cache.reached(store.revision)
+    await cache.current()
     const found = cache.collection(resource).get(objectStoreKey(resource, at))
     if (!found) throw notFound(resource, at.name)
     return found

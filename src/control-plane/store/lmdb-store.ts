@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { open } from 'lmdb'
+import { type Database, open, type RootDatabase } from 'lmdb'
 
 import { PodwireError } from '../../base/errors/podwire-error.js'
 import type { Commit, CommitResult, ListRange, Store, StoreChange, StoredEntry, StoredList, StoreEvent } from './store.js'
@@ -166,6 +166,8 @@ export function openLmdbStore(directory: string): Store {
     get compactedRevision() {
       return compacted
     },
+    newest: () => Promise.resolve(durable),
+    size: () => Promise.resolve(sizeOf(root, [objects, log, meta])),
     async get(key) {
       await writing
       const row = objects.get(key)
@@ -206,6 +208,23 @@ export function openLmdbStore(directory: string): Store {
       await root.close()
     },
   }
+}
+
+interface PageCounts {
+  readonly pageSize: number
+  readonly lastPageNumber: number
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+}
+
+function sizeOf(root: RootDatabase, databases: readonly Database[]): { readonly bytes: number; readonly usedBytes: number } {
+  const { pageSize, lastPageNumber } = root.getStats() as PageCounts
+  const used = databases.map(database => {
+    const { treeBranchPageCount, treeLeafPageCount, overflowPages } = database.getStats() as PageCounts
+    return treeBranchPageCount + treeLeafPageCount + overflowPages
+  })
+  return { bytes: (lastPageNumber + 1) * pageSize, usedBytes: used.reduce((sum, pages) => sum + pages, 0) * pageSize }
 }
 
 const entryOf = (key: string, { value, create, mod }: Row): StoredEntry => ({ key, value, createRevision: create, modRevision: mod })

@@ -1,12 +1,14 @@
 /**
  * Revisioned keys with watch, in etcd's semantics.
  *
- * One revision counts the commits of all keys. A commit is durable when its promise resolves. Whoever lists at a revision and watches
+ * One revision counts the commits of all keys; where counting begins is the engine's choice. A commit is durable when its promise resolves. Whoever lists at a revision and watches
  * from it sees every later change once, in order, or learns by REVISION_TOO_OLD that it must list again.
  */
 export interface Store {
-  /** The newest durable revision; 0 before the first commit. */
+  /** The newest durable revision that this process knows of. */
   readonly revision: number
+  /** The newest durable revision at the time of asking, whoever wrote it: what a reader must see who was told of a write elsewhere. */
+  newest(): Promise<number>
   get(key: string): Promise<StoredEntry | undefined>
   /** Entries whose key starts with `prefix`, in key order. Throws REVISION_TOO_OLD for a compacted revision. */
   list(prefix: string, options?: ListRange): Promise<StoredList>
@@ -21,6 +23,8 @@ export interface Store {
   compact(revision: number): Promise<void>
   /** The oldest revision that can still be listed and watched from. */
   readonly compactedRevision: number
+  /** What the engine's file takes, and how much of that holds something. */
+  size(): Promise<{ readonly bytes: number; readonly usedBytes: number }>
   /** Waits for commits under way, then closes. */
   close(): Promise<void>
 }
