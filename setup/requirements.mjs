@@ -107,6 +107,13 @@ export const requirements = [
   debian('etcd-server', 'etcd', 'test', "the API server's other store, for several servers; labs keep theirs in lmdb"),
   debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
+  debian('ipset', 'ipset', 'test', 'holds the address sets of proxy ipvs'),
+  debian('ipvsadm', 'ipvsadm', 'test', 'a second opinion on the virtual servers of proxy ipvs'),
+  debian('kmod', 'modprobe', 'test', 'loads the modules of the guest kernel of the tests'),
+  // Debian builds it for x86 only; elsewhere the tests in it skip.
+  ...(process.arch === 'x64'
+    ? [debian('user-mode-linux', 'linux.uml', 'test', 'the guest kernel of the tests: it has ip_vs, dummy, netem, SCTP')]
+    : []),
 
   kernel('veth', 'veth', 'connects Pods and hosts', 'ip link add pw0 type veth peer name pw1'),
   kernel('bridge', 'bridge', "joins the Pods of a node, and the hosts' underlay", 'ip link add pw0 type bridge'),

@@ -14,13 +14,15 @@ import { root } from './stamp.mjs'
 import { summariseTap } from './tap-summary.mjs'
 
 /**
- * Jobs run one after the other. Kernel and lab tests run one file at a time, so that none sees another's packets and processes.
+ * Jobs run one after the other. Kernel and lab tests run one file at a time, so that none sees another's packets and processes; those of `guest`
+ * have a kernel each (test/support/guest.ts).
  * @typedef {{ name: string, folder: string, parallel: number, timeoutS: number, level: 'build' | 'test' }} Job
  * @type {readonly Job[]}
  */
 const jobs = [
   { name: 'unit', folder: 'test/unit', parallel: 2, timeoutS: 60, level: 'build' },
   { name: 'kernel', folder: 'test/kernel', parallel: 1, timeoutS: 120, level: 'test' },
+  { name: 'guest', folder: 'test/guest', parallel: 2, timeoutS: 180, level: 'test' },
   { name: 'lab', folder: 'test/lab', parallel: 1, timeoutS: 300, level: 'test' },
 ]
 
