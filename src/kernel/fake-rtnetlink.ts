@@ -37,6 +37,7 @@ export function createFakeRtnetlink(): Rtnetlink {
       master: undefined,
       peer: undefined,
       alias: undefined,
+      group: 0,
       vxlan: undefined,
       ...link,
       index,
@@ -105,20 +106,20 @@ export function createFakeRtnetlink(): Rtnetlink {
   return {
     links: () => [...links.values()],
     link: named,
-    addVeth({ name, mtu, mac, peer }) {
+    addVeth({ name, mtu, mac, peer, ...near }) {
       const operation = `add link ${name}`
       if (named(name) !== undefined || (peer.netnsFd === undefined && named(peer.name) !== undefined))
         throw kernelRefused(operation, 'EEXIST')
-      const near = addLink(operation, { name, kind: 'veth', mtu, ...(mac === undefined ? {} : { mac }) })
+      const made = addLink(operation, { name, kind: 'veth', mtu, ...(mac === undefined ? {} : { mac }), ...near })
       if (peer.netnsFd !== undefined) return
       const far = addLink(operation, {
         name: peer.name,
         kind: 'veth',
         mtu,
-        peer: near.index,
+        peer: made.index,
         ...(peer.mac === undefined ? {} : { mac: peer.mac }),
       })
-      links.set(near.index, { ...near, peer: far.index })
+      links.set(made.index, { ...made, peer: far.index })
     },
     addBridge: ({ name, ...bridge }) => void addLink(`add link ${name}`, { name, kind: 'bridge', ...bridge }),
     addVxlan({ name, mtu, mac, ...vxlan }) {
@@ -218,12 +219,13 @@ export function createFakeRtnetlink(): Rtnetlink {
   }
 }
 
-const changedLink = (link: Link, { up, mac, mtu, name, alias, master }: LinkChange): Link => ({
+const changedLink = (link: Link, { up, mac, mtu, name, alias, group, master }: LinkChange): Link => ({
   ...link,
   isUp: up ?? link.isUp,
   mac: mac ?? link.mac,
   mtu: mtu ?? link.mtu,
   name: name ?? link.name,
   alias: alias ?? link.alias,
+  group: group ?? link.group,
   master: master === undefined ? link.master : master === 0 ? undefined : master,
 })

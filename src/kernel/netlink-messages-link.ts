@@ -29,8 +29,9 @@ const ifla = {
   master: 10,
   protinfo: 12,
   linkinfo: 18,
-  netNsFd: 28,
   ifalias: 20,
+  group: 27,
+  netNsFd: 28,
   extMask: 29,
 } as const
 const infoAttribute = { kind: 1, data: 2 } as const
@@ -63,6 +64,7 @@ export function linkAttributes(change: Omit<LinkChange, 'up'>): Attribute[] {
   if (change.mtu !== undefined) attributes.push([ifla.mtu, u32(change.mtu)])
   // Without the NUL: the kernel keeps an alias by its length.
   if (change.alias !== undefined) attributes.push([ifla.ifalias, Buffer.from(change.alias)])
+  if (change.group !== undefined) attributes.push([ifla.group, u32(change.group)])
   if (change.master !== undefined) attributes.push([ifla.master, u32(change.master)])
   return attributes
 }
@@ -137,6 +139,7 @@ export function parseLink(data: Buffer): Link {
     master: readU32(attributes.get(ifla.master)),
     peer: kind === 'veth' ? readU32(attributes.get(ifla.link)) : undefined,
     alias: readText(attributes.get(ifla.ifalias)),
+    group: readU32(attributes.get(ifla.group)) ?? 0,
     vxlan: kind === 'vxlan' ? parseVxlan(nested(info.get(infoAttribute.data))) : undefined,
   }
 }

@@ -31,10 +31,12 @@ import {
   rtmRoute,
 } from './netlink-messages-route.js'
 import { openNetlinkSocket } from './netlink-socket.js'
-import type { Neighbour, Route, Rtnetlink } from './rtnetlink.js'
+import type { Link, Neighbour, Route, Rtnetlink } from './rtnetlink.js'
 import { errnoOf } from './syscalls.js'
 
 const NETLINK_ROUTE = 0
+/** IFNAMSIZ less the NUL. */
+const longestName = 15
 
 /** Opens rtnetlink in the network namespace this thread is in; later calls act there wherever the thread is. */
 export function openRtnetlink(): Rtnetlink {
@@ -60,16 +62,27 @@ export function openRtnetlink(): Rtnetlink {
   }
 
   const links = () => dump('links', rtmLink.get, ifinfomsg(), [withoutStatistics]).map(parseLink)
+  /** Asked for alone, a link costs the same however many there are. */
+  function link(name: string): Link | undefined {
+    if (Buffer.byteLength(name) > longestName) return undefined
+    try {
+      const request = { type: rtmLink.get, flags: 0, header: ifinfomsg(), attributes: [linkNamed(name), withoutStatistics] }
+      return parseLink(socket.get(`show link ${name}`, request))
+    } catch (error) {
+      if (errnoOf(error) === 'ENODEV') return undefined
+      throw error
+    }
+  }
   const neighbourText = ({ link, address, mac }: Neighbour): string => `${address} at ${mac} on link ${link}`
   const routeText = ({ destination, gateway, link }: Route): string =>
     `${destination}${gateway === undefined ? '' : ` via ${gateway}`}${link === undefined ? '' : ` on link ${link}`}`
 
   return {
     links,
-    link: name => links().find(link => link.name === name),
-    addVeth: ({ name, mtu, mac, peer }) =>
+    link,
+    addVeth: ({ name, mtu, mac, group, master, peer }) =>
       addLink(name, [
-        ...linkAttributes({ mtu, ...(mac === undefined ? {} : { mac }) }),
+        ...linkAttributes(defined({ mtu, mac, group, master })),
         vethInfo({
           name: peer.name,
           mtu,
@@ -121,3 +134,7 @@ export function openRtnetlink(): Rtnetlink {
     close: () => socket.close(),
   }
 }
+
+/** Without the keys that hold nothing. */
+const defined = <T extends object>(fields: { readonly [K in keyof T]: T[K] | undefined }): T =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T

@@ -24,6 +24,8 @@ const dumpAttempts = 10
 export interface NetlinkSocket {
   /** Sends one request and waits for its ACK; KERNEL_REFUSED with the extended ACK's text. */
   request(operation: string, request: Request): void
+  /** Asks for one object: its message's payload. KERNEL_REFUSED as for `request`. */
+  get(operation: string, request: Request): Buffer
   /** Asks for all objects of a kind and returns their messages' payloads; consistent even when others change things meanwhile. */
   dump(operation: string, request: Request): readonly { readonly type: number; readonly data: Buffer }[]
   close(): void
@@ -90,6 +92,20 @@ export function openNetlinkSocket(protocol: number): NetlinkSocket {
         for (const message of receive(operation)) {
           if (message.type !== nlmsg.error) continue
           return check(operation, message)
+        }
+      }
+    },
+    get(operation, request) {
+      send(operation, { ...request, flags: request.flags | nlm.ack })
+      let found: Buffer | undefined
+      for (;;) {
+        for (const message of receive(operation)) {
+          if (message.type !== nlmsg.error) found = message.data
+          else {
+            check(operation, message)
+            if (found === undefined) throw new PodwireError('INTERNAL', `${operation}: the kernel answered nothing`)
+            return found
+          }
         }
       }
     },

@@ -17,6 +17,8 @@ export interface Link {
   /** Index of the peer of a veth (in its own namespace). */
   readonly peer: number | undefined
   readonly alias: string | undefined
+  /** A number by which its maker finds it again (`ip link show group N`); 0 when nobody set one. */
+  readonly group: number
   readonly vxlan: VxlanOptions | undefined
 }
 
@@ -34,6 +36,7 @@ export interface LinkChange {
   readonly mtu?: number
   readonly name?: string
   readonly alias?: string
+  readonly group?: number
   /** Index of a bridge, or 0 to leave it. */
   readonly master?: number
   /** A file descriptor of the network namespace to move the link to. */
@@ -80,6 +83,9 @@ export interface Rtnetlink {
     readonly name: string
     readonly mtu: number
     readonly mac?: string
+    readonly group?: number
+    /** Index of the bridge that the near end becomes a port of. */
+    readonly master?: number
     readonly peer: { readonly name: string; readonly netnsFd?: number; readonly mac?: string }
   }): void
   addBridge(bridge: { readonly name: string; readonly mtu: number; readonly mac?: string }): void

@@ -54,11 +54,12 @@ export async function rtnetlinkContract(t: Test, open: () => Rtnetlink): Promise
       master: undefined,
     }
     t.match(near, wanted)
+    t.match([near.group, near.alias], [0, undefined])
     t.match(far, { mac: '0a:58:00:00:00:02', mtu: 1400, peer: near.index })
     t.match(bridge, { kind: 'bridge', mac: '0a:58:0a:f4:01:01', mtu: 1450 })
-    rt.changeLink(near.index, { up: true, master: bridge.index, alias: 'shop/web', mtu: 1300, mac: '0a:58:00:00:00:03' })
+    rt.changeLink(near.index, { up: true, master: bridge.index, alias: 'shop/web', group: 7, mtu: 1300, mac: '0a:58:00:00:00:03' })
     rt.changeBridgePort(near.index, { hairpin: true, learning: false })
-    t.match(rt.link('veth1'), { isUp: true, master: bridge.index, alias: 'shop/web', mtu: 1300, mac: '0a:58:00:00:00:03' })
+    t.match(rt.link('veth1'), { isUp: true, master: bridge.index, alias: 'shop/web', group: 7, mtu: 1300, mac: '0a:58:00:00:00:03' })
     rt.changeLink(near.index, { up: false, master: 0 })
     t.match(rt.link('veth1'), { isUp: false, master: undefined, alias: 'shop/web' })
     rt.changeLink(far.index, { name: 'net1' })
@@ -69,6 +70,16 @@ export async function rtnetlinkContract(t: Test, open: () => Rtnetlink): Promise
       ['lo', 'cni0'],
       'a veth takes its peer along',
     )
+  })
+
+  t.test('a veth is made a port, with a group, in one step', async t => {
+    const rt = open()
+    rt.addBridge({ name: 'cni0', mtu: 1450 })
+    const master = indexOf(rt, 'cni0')
+    rt.addVeth({ name: 'veth1', mtu: 1400, group: 4242, master, peer: { name: 'eth0' } })
+    t.match(rt.link('veth1'), { master, group: 4242, mtu: 1400 })
+    t.equal(rt.link('eth0')?.master, undefined)
+    t.equal(rt.link('a-name-that-no-kernel-has'), undefined)
   })
 
   t.test('a VXLAN device tells its options', async t => {
