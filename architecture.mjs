@@ -5,11 +5,12 @@
  * `may` names folders under src; a folder may always import itself. A trailing file name allows that file alone.
  */
 
-const base = ['base/errors', 'base/net', 'base/time', 'base/results', 'base/config']
+const base = ['base/errors', 'base/yaml', 'base/net', 'base/time', 'base/results', 'base/config']
 
 /** @type {readonly { room: string, layer: number, what: string, may: readonly string[] }[]} */
 export const rooms = [
   { room: 'base/errors', layer: 0, what: 'the one error class and the table of codes', may: [] },
+  { room: 'base/yaml', layer: 0, what: 'what is wrong in a YAML file, at its line', may: ['base/errors'] },
   { room: 'base/net', layer: 0, what: 'addresses, packets from bytes, pcapng, the vocabulary of paths', may: ['base/errors'] },
   { room: 'base/time', layer: 0, what: 'a clock that tests can hold', may: ['base/errors'] },
   { room: 'base/results', layer: 0, what: 'the format in which runs and flows are recorded', may: ['base/errors'] },

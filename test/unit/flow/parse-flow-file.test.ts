@@ -43,15 +43,12 @@ t.test('what is wrong is told with its place', async t => {
   const cases: Record<string, readonly [text: string, ...problems: readonly (string | RegExp)[]]> = {
     'a misspelt key': [
       spec('{outcome: delivered, conntrak: []}'),
-      'x.flow.yaml:7:32 spec.expect: unknown key "conntrak"; did you mean "conntrack"?',
+      'x.flow.yaml:7:32 spec.expect: unknown key conntrak; did you mean conntrack?',
     ],
-    'a key that nothing is like': [
-      spec('{outcome: delivered, zzzzzzzz: 1}'),
-      /unknown key "zzzzzzzz"; known keys: outcome, response, preset/,
-    ],
+    'a key that nothing is like': [spec('{outcome: delivered, zzzzzzzz: 1}'), /unknown key zzzzzzzz; known are outcome, response, preset/],
     'inside a union: the branch that got furthest': [
       spec('{outcome: delivered, path: [{at: "client:eth0", sea: {dst: $svc.ip}}]}'),
-      'x.flow.yaml:7:59 spec.expect.path[0]: unknown key "sea"; did you mean "see"?',
+      'x.flow.yaml:7:59 spec.expect.path[0]: unknown key sea; did you mean see?',
     ],
     'a place that is none': [
       spec('{outcome: delivered, path: [{at: "client:eht0"}]}'),

@@ -1,6 +1,6 @@
 import t from 'tap'
 
-import { nearestWord } from '../../../src/lab/nearest-word.js'
+import { nearestWord } from '../../../../src/base/yaml/nearest-word.js'
 
 const known = ['name', 'nodes', 'underlay', 'services']
 
