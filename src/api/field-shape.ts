@@ -20,6 +20,8 @@ export function shapeOf(schema: FieldSchema | undefined): FieldShape {
     if (!fields || type?.mapType === 'atomic') return atomic
     return { kind: 'fields', isMap: false, schemaOf: name => (Object.hasOwn(fields, name) ? fields[name] : undefined) }
   }
+  const { fields } = schema
+  if (fields) return { kind: 'fields', isMap: false, schemaOf: name => (Object.hasOwn(fields, name) ? fields[name] : schema.values) }
   if (schema.type === 'map') return { kind: 'fields', isMap: true, schemaOf: () => schema.values }
   if (schema.type !== 'array') return atomic
   if (schema.listType === 'map') return { kind: 'keyed list', keys: [...(schema.listMapKeys ?? [])].sort(), items: schema.items }

@@ -16,6 +16,7 @@ import {
 } from './field-set.js'
 import type { ManagedFieldsEntry } from './generated/types.js'
 import { isJsonObject, type JsonObject } from './json.js'
+import type { FieldSchema } from './schema.js'
 
 /** Who writes, as managedFields tell writers apart. */
 export interface FieldManager {
@@ -115,16 +116,16 @@ function formatted(managed: readonly Managed[]): ManagedFieldsEntry[] {
 interface UpdateFields {
   readonly before: JsonObject | undefined
   readonly after: JsonObject
-  readonly typePath: string
+  readonly schema: FieldSchema
   readonly entries: readonly ManagedFieldsEntry[]
   readonly writer: FieldManager
 }
 
 /** The entries after a create, update or patch: the writer owns what it changed, nobody what was removed. */
-export function fieldsAfterUpdate({ before, after, typePath, entries, writer }: UpdateFields): readonly ManagedFieldsEntry[] {
+export function fieldsAfterUpdate({ before, after, schema, entries, writer }: UpdateFields): readonly ManagedFieldsEntry[] {
   // Upstream tracks an object from its creation or its first apply on.
   if (before && entries.length === 0) return entries
-  const { written, removed } = ownedChanges(before, after, typePath)
+  const { written, removed } = ownedChanges(before, after, schema)
   if (isEmptySet(written) && isEmptySet(removed)) return entries
   const entry = entryOf(writer, 'Update')
   const all = parsedAll(entries)
@@ -135,8 +136,8 @@ export function fieldsAfterUpdate({ before, after, typePath, entries, writer }: 
   return formatted(capped([...others, { entry, fields: unionOf(differenceOf(own, removed), written) }]))
 }
 
-function ownedChanges(before: JsonObject | undefined, after: JsonObject, typePath: string): { written: FieldSet; removed: FieldSet } {
-  const { written, removed } = fieldChanges(before ?? {}, after, { ref: typePath })
+function ownedChanges(before: JsonObject | undefined, after: JsonObject, schema: FieldSchema): { written: FieldSet; removed: FieldSet } {
+  const { written, removed } = fieldChanges(before ?? {}, after, schema)
   return { written: withoutUnowned(written), removed: withoutUnowned(removed) }
 }
 
@@ -168,7 +169,7 @@ interface Application {
   /** The object as it is served; undefined when the configuration creates it. */
   readonly live: JsonObject | undefined
   readonly config: JsonObject
-  readonly typePath: string
+  readonly schema: FieldSchema
   readonly entries: readonly ManagedFieldsEntry[]
   readonly writer: FieldManager
   readonly force: boolean
@@ -187,22 +188,21 @@ export interface Applied {
  * another manager owns a field that would change. With conflicts, `object` and `entries` are what force would make of them.
  */
 export function applyConfiguration(application: Application): Applied {
-  const { live, config, typePath, writer, force, ignored } = application
-  const schema = { ref: typePath }
+  const { live, config, schema, writer, force, ignored } = application
   const settled = Object.fromEntries(Object.entries(config).filter(([name]) => !ignored.includes(name)))
   const wanted = withoutUnowned(fieldsSetBy(settled, schema))
   const entry = entryOf(writer, 'Apply')
   const all = parsedAll(application.entries)
   const former = all.find(other => identity(other.entry) === identity(entry))
-  const others = live && all.length === 0 ? [allFieldsOf(live, typePath, writer)] : all.filter(other => other !== former)
+  const others = live && all.length === 0 ? [allFieldsOf(live, schema, writer)] : all.filter(other => other !== former)
 
   const merged = mergeApplied(live ?? {}, settled, schema) as JsonObject
   const owned = others.reduce((sum, { fields }) => unionOf(sum, fields), wanted)
   const object = former ? withoutAbandoned(merged, { last: former.fields, owned }, schema) : merged
-  const changes = ownedChanges(live, object, typePath)
+  const changes = ownedChanges(live, object, schema)
 
   const contested = others.map(other => ({ other, fields: intersectionOf(other.fields, changes.written) }))
-  const allowed = writer.manager === kubectl && live ? lastApplied(live, typePath) : noFields
+  const allowed = writer.manager === kubectl && live ? lastApplied(live, schema) : noFields
   const isAllowed = contested.every(({ fields }) => isEmptySet(differenceOf(fields, allowed)))
   const conflicts =
     force || !live || isAllowed
@@ -222,18 +222,18 @@ export function applyConfiguration(application: Application): Applied {
 }
 
 /** Whoever wrote an object before anyone was tracked. */
-function allFieldsOf(live: JsonObject, typePath: string, { apiVersion, time }: FieldManager): Managed {
-  const fields = withoutUnowned(fieldsSetBy(live, { ref: typePath }))
+function allFieldsOf(live: JsonObject, schema: FieldSchema, { apiVersion, time }: FieldManager): Managed {
+  const fields = withoutUnowned(fieldsSetBy(live, schema))
   return { entry: entryOf({ manager: beforeFirstApply, apiVersion, time }, 'Update'), fields }
 }
 
 /** What kubectl applied on its own side last: it may take those fields over (fieldmanager, lastappliedmanager.go). */
-function lastApplied(live: JsonObject, typePath: string): FieldSet {
+function lastApplied(live: JsonObject, schema: FieldSchema): FieldSet {
   const text = annotationsOf(live)[annotation]
   if (typeof text !== 'string') return noFields
   try {
     const config: unknown = JSON.parse(text)
-    return isJsonObject(config) ? withoutUnowned(fieldsSetBy(config, { ref: typePath })) : noFields
+    return isJsonObject(config) ? withoutUnowned(fieldsSetBy(config, schema)) : noFields
   } catch {
     return noFields
   }

@@ -1,9 +1,10 @@
 import type { ApiResource } from './api-resource.js'
+import type { Decoded } from './decode-object.js'
 import type { FieldProblem } from './field-problem.js'
 import type { ObjectMeta } from './generated/types.js'
-import type { Draft } from './json.js'
+import type { Draft, JsonObject } from './json.js'
 import type { NameCheck } from './name-format.js'
-import type { SubresourceFacts } from './schema.js'
+import type { FieldSchema, SubresourceFacts } from './schema.js'
 
 /** Any object the API serves. */
 export interface KubeObject {
@@ -22,7 +23,37 @@ export interface ResourceType<T extends KubeObject = KubeObject> extends ApiReso
   readonly subresources: readonly SubresourceFacts[]
   readonly strategy: Strategy<T>
   readonly columns: readonly TableColumn<T>[]
+  /** What the facts do not say; set for resources that a CustomResourceDefinition describes. */
+  readonly custom?: CustomBehaviour
 }
+
+/** How objects of a custom resource are read, stored and described. */
+export interface CustomBehaviour {
+  /** How an object divides into fields that may have different owners. */
+  readonly schema: FieldSchema
+  /** The version in which objects are stored. */
+  readonly storageVersion: string
+  readonly listKind: string
+  /** For whoever uses this version. */
+  readonly warnings: readonly string[]
+  readonly scale?: ScalePaths
+  /** Reads a body: what the schema does not know is left out. */
+  decode(value: JsonObject): Decoded
+  /** A stored object, of whatever version, as this version shows it. */
+  serve(object: JsonObject): JsonObject
+  /** Its type and the type of its lists as OpenAPI has them, by their names. */
+  openApi(version: 2 | 3): Readonly<Record<string, JsonObject>>
+}
+
+/** Where a custom resource keeps what a Scale shows; each the names of nested fields. */
+export interface ScalePaths {
+  readonly specReplicas: readonly string[]
+  readonly statusReplicas: readonly string[]
+  readonly labelSelector: readonly string[] | undefined
+}
+
+export const fieldSchemaOf = ({ custom, typePath }: Pick<ResourceType, 'custom' | 'typePath'>): FieldSchema =>
+  custom?.schema ?? { ref: typePath }
 
 /**
  * How objects of one resource behave on their way into the store. Pure: what needs the store (allocation of addresses, names that

@@ -8,6 +8,8 @@ export interface FieldSchema {
   readonly format?: string
   readonly items?: FieldSchema
   readonly values?: FieldSchema
+  /** Fields of a struct that has no name in the facts; `values` then describes those not listed. */
+  readonly fields?: Readonly<Record<string, FieldSchema>>
   readonly listType?: 'atomic' | 'set' | 'map'
   readonly listMapKeys?: readonly string[]
   readonly mapType?: 'atomic' | 'granular'

@@ -66,7 +66,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { store, advertise, log } = options
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // Every watch listens.
-  const cache = await startObjectCache(store, resourceTable, stop.signal)
+  const cache = await startObjectCache(store, stop.signal)
   const allocation = await openServiceAllocation(store, options)
   const rowOf = ({ resource }: { readonly resource: string }): ResourceType => {
     const row = resourceTable.find(other => other.resource === resource)

@@ -1,7 +1,7 @@
 import type { ManagedFieldsEntry } from '../../api/generated/types.js'
 import type { JsonObject } from '../../api/json.js'
 import { applyConfiguration } from '../../api/managed-fields.js'
-import type { KubeObject } from '../../api/resource-type.js'
+import { fieldSchemaOf, type KubeObject } from '../../api/resource-type.js'
 import { applyConflict } from '../../api/status.js'
 import { createObject } from './create-object.js'
 import { objectStoreKey, type StoredObject } from './object-codec.js'
@@ -18,7 +18,7 @@ export async function applyObject(
   const { cache } = context
   const writer = fieldManager(resource, manager, subresource)
   const ignored = subresource === 'status' ? ['spec'] : resource.subresources.some(({ name }) => name === 'status') ? ['status'] : []
-  const application = { config, typePath: resource.typePath, writer, force, ignored }
+  const application = { config, schema: fieldSchemaOf(resource), writer, force, ignored }
   await cache.current()
   if (subresource === undefined && !cache.collection(resource).get(objectStoreKey(resource, at))) {
     const { object, entries } = applyConfiguration({ ...application, live: undefined, entries: [] })

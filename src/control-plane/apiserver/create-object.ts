@@ -5,7 +5,7 @@ import type { ResourceType } from '../../api/resource-type.js'
 import { alreadyExists, badRequest, internalError, invalidObject } from '../../api/status.js'
 import { timeText } from '../../api/time-text.js'
 import { validateMeta } from '../../api/validate-meta.js'
-import { asStored, decodeStored, encodeStored, objectStoreKey, type StoredObject } from './object-codec.js'
+import { asStored, decodeServed, encodeStored, objectStoreKey, type StoredObject } from './object-codec.js'
 import { fieldsAfterCreate, setManagedFields } from './object-managers.js'
 import type { CreateOptions, WritableObject } from './object-writer.js'
 import { mostAttempts, nothingMore, type WriteContext } from './write-context.js'
@@ -73,7 +73,7 @@ export async function createObject(
       expect: [{ key, revision: 0 }, ...extra.expect],
       changes: [{ type: 'put', key, value }, ...extra.changes],
     })
-    if (typeof result === 'number') return decodeStored({ key, value, createRevision: result, modRevision: result })
+    if (typeof result === 'number') return decodeServed(resource, { key, value, createRevision: result, modRevision: result })
     if (result.lost === key && isNamed) throw alreadyExists(resource, draft.metadata.name!)
   }
   throw internalError(`no free name or address was found for ${resource.resource} in ${mostAttempts} attempts`)

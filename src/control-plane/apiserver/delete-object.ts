@@ -3,7 +3,7 @@ import { jsonEqual } from '../../api/json.js'
 import type { ResourceType } from '../../api/resource-type.js'
 import { conflict, forbiddenRequest } from '../../api/status.js'
 import { timeText } from '../../api/time-text.js'
-import { decodeStored, encodeStored, type StoredObject } from './object-codec.js'
+import { decodeServed, encodeStored, type StoredObject } from './object-codec.js'
 import type { DeleteRequest, WritableObject } from './object-writer.js'
 import { mostAttempts, type WriteContext } from './write-context.js'
 
@@ -36,7 +36,7 @@ export async function deleteObject(
       changes: [{ type: 'put', key: before.key, value }],
     })
     if (typeof result !== 'number') continue
-    return { stored: decodeStored({ key: before.key, value, createRevision: result, modRevision: result }), removed: false }
+    return { stored: decodeServed(resource, { key: before.key, value, createRevision: result, modRevision: result }), removed: false }
   }
   throw conflict(resource, at.name)
 }

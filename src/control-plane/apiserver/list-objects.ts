@@ -6,7 +6,7 @@ import type { Store } from '../store/store.js'
 import { type Answer, bytesAnswer, jsonAnswer } from './answers.js'
 import type { AnswerForm } from './negotiation.js'
 import type { ObjectCache } from './object-cache.js'
-import { collectionPrefix, decodeStored, type StoredObject } from './object-codec.js'
+import { collectionPrefix, decodeServed, type StoredObject } from './object-codec.js'
 import { type ObjectFilter, objectFilter } from './object-filter.js'
 import { numberParameter } from './request-target.js'
 import { type IncludeObject, partialMetadata, table } from './tables.js'
@@ -42,12 +42,12 @@ export async function listObjects({ store, cache }: Parts, { resource, namespace
   const prefix = collectionPrefix(resource, resource.namespaced ? namespace : undefined)
   const limit = numberParameter(query, 'limit') || undefined
   const token = query.get('continue')
-  if (token) return continuedPage({ store, prefix, filter, limit }, parseToken(token))
+  if (token) return continuedPage({ store, resource, prefix, filter, limit }, parseToken(token))
 
   const wanted = numberParameter(query, 'resourceVersion')
   if (query.get('resourceVersionMatch') === 'Exact') {
     if (!wanted) throw badRequest('resourceVersionMatch=Exact needs a resourceVersion')
-    return continuedPage({ store, prefix, filter, limit }, { rv: wanted, after: '' })
+    return continuedPage({ store, resource, prefix, filter, limit }, { rv: wanted, after: '' })
   }
   await cache.current()
   if (wanted !== undefined && wanted > cache.revision) throw badRequest(`Too large resource version: ${wanted}, current: ${cache.revision}`)
@@ -58,13 +58,18 @@ export async function listObjects({ store, cache }: Parts, { resource, namespace
   return page(matching, limit, cache.revision)
 }
 
-async function continuedPage(
-  { store, prefix, filter, limit }: { store: Store; prefix: string; filter: ObjectFilter; limit: number | undefined },
-  { rv, after }: ContinueToken,
-): Promise<Page> {
+interface Reading {
+  readonly store: Store
+  readonly resource: ResourceType
+  readonly prefix: string
+  readonly filter: ObjectFilter
+  readonly limit: number | undefined
+}
+
+async function continuedPage({ store, resource, prefix, filter, limit }: Reading, { rv, after }: ContinueToken): Promise<Page> {
   try {
     const { entries } = await store.list(prefix, { revision: rv, ...(after !== '' && { after }) })
-    const matching = entries.map(decodeStored).filter(({ object }) => filter(object))
+    const matching = entries.map(entry => decodeServed(resource, entry)).filter(({ object }) => filter(object))
     return page(matching, limit, rv)
   } catch (error) {
     if (isPodwireError(error, 'REVISION_TOO_OLD')) {
@@ -121,7 +126,7 @@ export function listAnswer(
       items: objects().map(partialMetadata),
     })
   }
-  const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[`
+  const head = `{"kind":"${resource.custom?.listKind ?? `${resource.kind}List`}","apiVersion":"${apiVersionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[`
   const parts: Buffer[] = [Buffer.from(head)]
   page.objects.forEach(({ bytes }, i) => {
     if (i > 0) parts.push(comma)

@@ -1,31 +1,14 @@
-import type { ResourceType } from '../../api/resource-type.js'
+import type { CustomBehaviour, ResourceType } from '../../api/resource-type.js'
 import { expired } from '../../api/status.js'
 import type { Store, StoreEvent } from '../store/store.js'
+import type { CacheEvent, Collection } from './collection.js'
 import { collectionPrefix, decodeStored, objectsPrefix, type StoredObject, withRevision } from './object-codec.js'
+import { servedCollection } from './served-collection.js'
 
 /** Events kept for watchers that come late or come back; older ones must list again. */
 const keptEvents = 10_000
 /** How much of the past is read at start, so that watchers of the last process can go on. */
 const replayedRevisions = 1000
-
-/** What happened to one object. A deletion has no `current`; its `previous` bears the revision of the deletion. */
-export interface CacheEvent {
-  readonly revision: number
-  readonly current: StoredObject | undefined
-  readonly previous: StoredObject | undefined
-}
-
-/** The objects of one resource, and what happened to them lately. */
-export interface Collection {
-  get(key: string): StoredObject | undefined
-  /** Objects whose key starts with `prefix`, in key order. */
-  list(prefix: string): StoredObject[]
-  /**
-   * Calls `listener` for every event after the revision `after`, the past ones at once. Returns the way to stop it.
-   * Throws 410 Expired when `after` is older than what is kept.
-   */
-  subscribe(after: number, listener: (event: CacheEvent) => void): () => void
-}
 
 /** A copy of all objects in memory, fed by one watch of the store. Reads never wait for the disk. */
 export interface ObjectCache {
@@ -40,16 +23,22 @@ export interface ObjectCache {
   readonly ended: Promise<void>
 }
 
-/** Lists and watches `store` until `signal` aborts; resolves once the copy is complete. */
-export async function startObjectCache(store: Store, resources: readonly ResourceType[], signal: AbortSignal): Promise<ObjectCache> {
+/** Lists and watches `store` until `signal` aborts; resolves once the copy is complete. What no resource is known for is kept too: its definition may be among it. */
+export async function startObjectCache(store: Store, signal: AbortSignal): Promise<ObjectCache> {
   const newest = await store.newest()
   const start = Math.max(store.compactedRevision, newest - replayedRevisions, 0)
-  const collections = new Map(resources.map(resource => [collectionPrefix(resource), createCollection(start)]))
-  const collectionOf = (key: string) => collections.get(key.slice(0, key.indexOf('/', key.indexOf('/', objectsPrefix.length) + 1) + 1))
+  const collections = new Map<string, ReturnType<typeof createCollection>>()
+  const collectionAt = (prefix: string) => {
+    const collection = collections.get(prefix) ?? createCollection(start)
+    collections.set(prefix, collection)
+    return collection
+  }
+  const collectionOf = (key: string) => collectionAt(key.slice(0, key.indexOf('/', key.indexOf('/', objectsPrefix.length) + 1) + 1))
+  const views = new WeakMap<CustomBehaviour, Collection>()
   const waiting = new Set<{ readonly revision: number; readonly resolve: () => void }>()
   let revision = start
 
-  for (const entry of (await store.list(objectsPrefix, { revision: start })).entries) collectionOf(entry.key)?.load(decodeStored(entry))
+  for (const entry of (await store.list(objectsPrefix, { revision: start })).entries) collectionOf(entry.key).load(decodeStored(entry))
 
   function advance(to: number): void {
     revision = to
@@ -62,7 +51,9 @@ export async function startObjectCache(store: Store, resources: readonly Resourc
 
   const ended = (async () => {
     for await (const change of store.watch('/', start, signal)) {
-      for (const event of change.events) collectionOf(event.key)?.apply(event, change.revision)
+      // Allocations lie beside the objects.
+      const events = change.events.filter(({ key }) => key.startsWith(objectsPrefix))
+      for (const event of events) collectionOf(event.key).apply(event, change.revision)
       advance(change.revision)
     }
   })()
@@ -76,9 +67,11 @@ export async function startObjectCache(store: Store, resources: readonly Resourc
       return revision
     },
     collection(resource) {
-      const collection = collections.get(collectionPrefix(resource))
-      if (!collection) throw new Error(`no collection of ${resource.resource}`)
-      return collection
+      const collection = collectionAt(collectionPrefix(resource))
+      if (!resource.custom) return collection
+      const view = views.get(resource.custom) ?? servedCollection(collection, resource)
+      views.set(resource.custom, view)
+      return view
     },
     reached,
     current: async () => reached(await store.newest()),

@@ -1,5 +1,6 @@
 import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
 import type { ObjectMeta } from '../../api/generated/types.js'
+import type { JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import type { StoredEntry } from '../store/store.js'
 
@@ -32,10 +33,21 @@ const metadataStart = '"metadata":{'
 export function encodeStored(resource: ResourceType, object: KubeObject): Buffer {
   const { kind: _, apiVersion: __, metadata = {}, ...rest } = object
   const { resourceVersion: ___, ...meta } = metadata
-  return Buffer.from(JSON.stringify({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: meta, ...rest }))
+  const stored = { ...resource, version: resource.custom?.storageVersion ?? resource.version }
+  return Buffer.from(JSON.stringify({ kind: resource.kind, apiVersion: apiVersionOf(stored), metadata: meta, ...rest }))
 }
 
 export const decodeStored = ({ key, value, modRevision }: StoredEntry): StoredObject => atRevision(key, Buffer.from(value), modRevision)
+
+/** An object from the store as its resource serves it. */
+export const decodeServed = (resource: ResourceType, entry: StoredEntry): StoredObject => servedAs(resource, decodeStored(entry))
+
+/** A stored object as a version of its resource serves it. */
+export function servedAs({ custom }: ResourceType, stored: StoredObject): StoredObject {
+  if (!custom) return stored
+  const object = custom.serve(stored.object as unknown as JsonObject) as unknown as StoredObject['object']
+  return object === stored.object ? stored : { ...stored, object, bytes: Buffer.from(JSON.stringify(object)) }
+}
 
 /** The last state of a deleted object, as of the revision that deleted it. */
 export const withRevision = (stored: StoredObject, revision: number): StoredObject => {
@@ -51,4 +63,4 @@ function atRevision(key: string, value: Buffer, revision: number): StoredObject 
 
 /** An object as it would be stored: what a dry run answers. */
 export const asStored = (resource: ResourceType, key: string, object: KubeObject, revision: number): StoredObject =>
-  decodeStored({ key, value: encodeStored(resource, object), createRevision: revision, modRevision: revision })
+  decodeServed(resource, { key, value: encodeStored(resource, object), createRevision: revision, modRevision: revision })

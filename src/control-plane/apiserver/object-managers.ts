@@ -2,7 +2,7 @@ import { apiVersionOf } from '../../api/api-resource.js'
 import type { ManagedFieldsEntry, ObjectMeta } from '../../api/generated/types.js'
 import type { Draft, JsonObject } from '../../api/json.js'
 import { type FieldManager, fieldsAfterUpdate, isManagedFields } from '../../api/managed-fields.js'
-import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import { fieldSchemaOf, type KubeObject, type ResourceType } from '../../api/resource-type.js'
 import { timeText } from '../../api/time-text.js'
 import type { WritableObject } from './object-writer.js'
 
@@ -23,7 +23,7 @@ export function fieldsAfterCreate(resource: ResourceType, draft: WritableObject,
   const { status, ...rest } = draft
   const after = (resource.strategy.keepsStatusOnCreate ? { ...rest, status } : rest) as unknown as JsonObject
   const writer = fieldManager(resource, manager, undefined)
-  return fieldsAfterUpdate({ before: undefined, after, typePath: resource.typePath, entries: [], writer })
+  return fieldsAfterUpdate({ before: undefined, after, schema: fieldSchemaOf(resource), entries: [], writer })
 }
 
 interface Change {
@@ -48,7 +48,7 @@ export function fieldsAfter(
   return fieldsAfterUpdate({
     before: before as unknown as JsonObject,
     after: draft as unknown as JsonObject,
-    typePath: resource.typePath,
+    schema: fieldSchemaOf(resource),
     entries,
     writer: fieldManager(resource, manager, subresource),
   })

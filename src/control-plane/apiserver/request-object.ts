@@ -1,10 +1,10 @@
 import { apiVersionOf } from '../../api/api-resource.js'
-import { decodeObject } from '../../api/decode-object.js'
+import { type Decoded, decodeObject } from '../../api/decode-object.js'
 import { invalid } from '../../api/field-problem.js'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../api/json.js'
 import { applyJsonPatch } from '../../api/json-patch.js'
 import { applyMergePatch } from '../../api/merge-patch.js'
-import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import type { CustomBehaviour, KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, invalidObject, unsupportedMediaType } from '../../api/status.js'
 import { applyStrategicMergePatch } from '../../api/strategic-merge-patch.js'
 import type { ApiServerRequest } from './authentication.js'
@@ -18,13 +18,18 @@ export interface Expected {
   readonly apiVersion: string
   readonly kind: string
   readonly typePath: string
+  /** Set for custom resources: what no facts describe. */
+  readonly custom?: CustomBehaviour | undefined
 }
 
 export const expectedOf = (resource: ResourceType): Expected => ({
   apiVersion: apiVersionOf(resource),
   kind: resource.kind,
   typePath: resource.typePath,
+  custom: resource.custom,
 })
+
+const decode = (value: JsonObject, { typePath, custom }: Expected): Decoded => custom?.decode(value) ?? decodeObject(value, typePath)
 
 export function fieldValidation(query: URLSearchParams): FieldValidation {
   const text = query.get('fieldValidation') || 'Warn'
@@ -40,7 +45,7 @@ export function objectOfBody(
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
   if (!isJsonObject(value)) throw badRequest('the body of the request must be an object')
   refuseOtherKind(value, expected)
-  const { object, unknownFields, problem } = decodeObject(value, expected.typePath)
+  const { object, unknownFields, problem } = decode(value, expected)
   const subject = `${expected.kind} in version ${JSON.stringify(expected.apiVersion.split('/').at(-1))} cannot be handled as a ${expected.kind}`
   if (problem !== undefined) throw badRequest(`${subject}: ${problem}`)
   const complaints = complaintsOf(unknownFields, duplicateFields)
@@ -63,7 +68,8 @@ function refuseOtherKind({ apiVersion, kind }: JsonObject, expected: Expected): 
 }
 
 export const applyType = 'application/apply-patch+yaml'
-const patchTypes = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', applyType]
+const strategicType = 'application/strategic-merge-patch+json'
+const patchTypes = ['application/json-patch+json', 'application/merge-patch+json', strategicType, applyType]
 
 /** Reads the body of a server-side apply. Throws 400 for what no manager could own. */
 export function appliedConfiguration(body: Body, expected: Expected, validation: FieldValidation): JsonObject {
@@ -95,7 +101,9 @@ export function managerOf({ headers }: ApiServerRequest, query: URLSearchParams)
 const longestManager = 128
 
 /** Applies a patch of any kind but server-side apply to an object as it is served. Throws 415 for other media types. */
-export function patched(document: JsonObject, patch: JsonValue, mediaType: string, typePath: string): JsonObject {
+export function patched(document: JsonObject, patch: JsonValue, mediaType: string, { typePath, custom }: Expected): JsonObject {
+  // A strategic merge needs merge keys, which schemas of custom resources do not have.
+  if (custom && mediaType === strategicType) throw unsupportedMediaType(patchTypes.filter(type => type !== strategicType))
   const result = applyPatch(document, patch, mediaType, typePath)
   if (!isJsonObject(result)) throw badRequest('the patch makes something that is no object')
   return result
@@ -107,7 +115,7 @@ function applyPatch(document: JsonObject, patch: JsonValue, mediaType: string, t
       return applyJsonPatch(document, patch)
     case 'application/merge-patch+json':
       return applyMergePatch(document, objectPatch(patch))
-    case 'application/strategic-merge-patch+json':
+    case strategicType:
       return applyStrategicMergePatch(document, objectPatch(patch), typePath)
     default:
       throw unsupportedMediaType(patchTypes)
@@ -126,7 +134,7 @@ export function objectOfPatch(
   expected: Expected,
   validation: FieldValidation,
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
-  const { object, unknownFields, problem } = decodeObject(result, expected.typePath)
+  const { object, unknownFields, problem } = decode(result, expected)
   const problems = complaintsOf(unknownFields, patch.duplicateFields)
   const strict = validation === 'Strict' && problems.length > 0
   if (problem !== undefined || strict) {

@@ -195,7 +195,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
     const validation = fieldValidation(query)
     const mediaType = mediaTypeOf(request)
     const isPatch = request.method === 'PATCH'
-    if (isPatch) patched({}, mediaType === 'application/json-patch+json' ? [] : {}, mediaType, expected.typePath) // 415 before the body is read.
+    if (isPatch) patched({}, mediaType === 'application/json-patch+json' ? [] : {}, mediaType, expected) // 415 before the body is read.
     const body = await bodyOf(request)
     let warnings: readonly string[] = []
     const put = isPatch ? undefined : objectOfBody(body, expected, validation)
@@ -209,7 +209,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       change: current => {
         if (put) return merge(current, put.object)
         const before = read(current)
-        const result = objectOfPatch(patched(before, body.value, mediaType, expected.typePath), body, expected, validation)
+        const result = objectOfPatch(patched(before, body.value, mediaType, expected), body, expected, validation)
         warnings = result.warnings
         const after = merge(current, result.object)
         // A patch that does not speak of the version applies to whatever is there.

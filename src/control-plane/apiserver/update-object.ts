@@ -4,7 +4,7 @@ import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { conflict, invalidObject } from '../../api/status.js'
 import { validateMeta, validateMetaUpdate } from '../../api/validate-meta.js'
 import { isFinished } from './delete-object.js'
-import { asStored, decodeStored, encodeStored, type StoredObject } from './object-codec.js'
+import { asStored, decodeServed, encodeStored, type StoredObject } from './object-codec.js'
 import { fieldsAfter, setManagedFields } from './object-managers.js'
 import type { UpdateRequest, WritableObject } from './object-writer.js'
 import { mostAttempts, nothingMore, type WriteContext } from './write-context.js'
@@ -39,7 +39,7 @@ export async function updateObject(
       expect: [{ key: before.key, revision: before.revision }, ...extra.expect],
       changes: [{ type: 'put', key: before.key, value }, ...extra.changes],
     })
-    if (typeof result === 'number') return decodeStored({ key: before.key, value, createRevision: result, modRevision: result })
+    if (typeof result === 'number') return decodeServed(resource, { key: before.key, value, createRevision: result, modRevision: result })
     if (asked && result.lost === before.key) throw conflict(resource, at.name)
   }
   throw conflict(resource, at.name)

@@ -7,7 +7,7 @@ import type { ManagedFieldsEntry } from '../../../src/api/generated/types.js'
 import { isJsonObject, type JsonObject, type JsonValue, jsonEqual } from '../../../src/api/json.js'
 import { applyConfiguration, conflictMessage, fieldsAfterUpdate, isManagedFields } from '../../../src/api/managed-fields.js'
 
-const typePath = 'io.k8s.api.apps.v1.Deployment'
+const schema = { ref: 'io.k8s.api.apps.v1.Deployment' }
 const deployment = (spec: JsonObject, metadata: JsonObject = {}): JsonObject => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -23,12 +23,12 @@ interface State {
 }
 
 function apply(state: State, manager: string, config: JsonObject, force = false) {
-  const result = applyConfiguration({ ...state, config, typePath, writer: writer(manager), force, ignored: ['status'] })
+  const result = applyConfiguration({ ...state, config, schema, writer: writer(manager), force, ignored: ['status'] })
   return { ...result, live: result.object }
 }
 
 function update({ live, entries }: State, manager: string, after: JsonObject): State {
-  return { live: after, entries: fieldsAfterUpdate({ before: live, after, typePath, entries, writer: writer(manager) }) }
+  return { live: after, entries: fieldsAfterUpdate({ before: live, after, schema, entries, writer: writer(manager) }) }
 }
 
 const nothing: State = { live: undefined, entries: [] }
@@ -144,7 +144,6 @@ const withoutEmpty = (value: JsonValue): JsonValue => {
 }
 
 t.test('whatever is applied', async t => {
-  const schema = { ref: typePath }
   fc.assert(
     fc.property(anyDeployment, anyDeployment, (live, config) => {
       const before = update(nothing, 'other', live)
