@@ -2,9 +2,6 @@ import type { NodeFacts } from '../service-model/service-state.js'
 import { rule } from './rule.js'
 import type { ChainRules, Ruleset } from './ruleset.js'
 
-/** The bit that says: this packet's source must be rewritten. Kubernetes' default, bit 14. */
-const masqueradeMark = '0x4000'
-
 /** Chains that many Services add a rule to; their order carries no meaning, but for what `renderBase` puts last. */
 export const sharedChains = {
   nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS'],
@@ -44,7 +41,7 @@ export const jumps: Ruleset = {
 }
 
 /** The chains of fixed name that no Service adds to. */
-export const renderFixed = (node: NodeFacts): Ruleset => ({ nat: masqueradeChains, filter: filterChains(node) })
+export const renderFixed = (node: NodeFacts): Ruleset => ({ nat: masqueradeChains(node), filter: filterChains(node) })
 
 /** The shared chains as they end: after the rules of all Services. */
 export const renderSharedEnds = (node: NodeFacts): Ruleset => ({
@@ -55,18 +52,24 @@ export const renderSharedEnds = (node: NodeFacts): Ruleset => ({
   filter: new Map(sharedChains.filter.map(chain => [chain, []])),
 })
 
-const masqueradeChains: ChainRules = new Map<string, readonly string[]>([
-  ['KUBE-MARK-MASQ', [`-j MARK --set-xmark ${masqueradeMark}/${masqueradeMark}`]],
-  [
-    'KUBE-POSTROUTING',
+/** As `iptables-save` prints it. */
+const markText = ({ masqueradeMark }: NodeFacts): string => `0x${masqueradeMark.toString(16)}`
+
+function masqueradeChains(node: NodeFacts): ChainRules {
+  const mark = markText(node)
+  return new Map<string, readonly string[]>([
+    ['KUBE-MARK-MASQ', [`-j MARK --set-xmark ${mark}/${mark}`]],
     [
-      `-m mark ! --mark ${masqueradeMark}/${masqueradeMark} -j RETURN`,
-      // The mark is taken off, lest a packet that comes by here twice (through a tunnel) be masqueraded twice.
-      `-j MARK --set-xmark ${masqueradeMark}/0x0`,
-      rule({ comment: 'kubernetes service traffic requiring SNAT', jump: 'MASQUERADE --random-fully' }),
+      'KUBE-POSTROUTING',
+      [
+        `-m mark ! --mark ${mark}/${mark} -j RETURN`,
+        // The mark is taken off, lest a packet that comes by here twice (through a tunnel) be masqueraded twice.
+        `-j MARK --set-xmark ${mark}/0x0`,
+        rule({ comment: 'kubernetes service traffic requiring SNAT', jump: 'MASQUERADE --random-fully' }),
+      ],
     ],
-  ],
-])
+  ])
+}
 
 function nodePortRules({ nodePortAddresses, localhostNodePorts, family }: NodeFacts): readonly string[] {
   const rest = {
@@ -79,8 +82,10 @@ function nodePortRules({ nodePortAddresses, localhostNodePorts, family }: NodeFa
   return [rule(localhostNodePorts ? rest : { ...rest, notDestination: '127.0.0.0/8' })]
 }
 
-const filterChains = ({ family, localhostNodePorts, dropInvalid }: NodeFacts): ChainRules =>
-  new Map<string, readonly string[]>([
+function filterChains(node: NodeFacts): ChainRules {
+  const { family, localhostNodePorts, dropInvalid } = node
+  const mark = markText(node)
+  return new Map<string, readonly string[]>([
     [
       'KUBE-FIREWALL',
       // With route_localnet on, a neighbour could reach what listens on 127.0.0.1 by sending to that address.
@@ -101,7 +106,7 @@ const filterChains = ({ family, localhostNodePorts, dropInvalid }: NodeFacts): C
       [
         // conntrack does not un-NAT what it calls INVALID; a Pod would answer such a packet with RST and end a good connection.
         ...(dropInvalid ? ['-m conntrack --ctstate INVALID -j DROP'] : []),
-        rule({ comment: 'kubernetes forwarding rules', matches: [`-m mark --mark ${masqueradeMark}/${masqueradeMark}`], jump: 'ACCEPT' }),
+        rule({ comment: 'kubernetes forwarding rules', matches: [`-m mark --mark ${mark}/${mark}`], jump: 'ACCEPT' }),
         rule({
           comment: 'kubernetes forwarding conntrack rule',
           matches: ['-m conntrack --ctstate RELATED,ESTABLISHED'],
@@ -110,3 +115,4 @@ const filterChains = ({ family, localhostNodePorts, dropInvalid }: NodeFacts): C
       ],
     ],
   ])
+}

@@ -2,9 +2,6 @@ import { type Cidr, cidrContains, cidrParts } from '../base/net/address.js'
 import type { NodeFacts, Protocol } from '../service-model/service-state.js'
 import type { Chain, NftSet, TableContent } from './table-content.js'
 
-/** The bit that says: this packet's source must be rewritten. Kubernetes' default, bit 14. */
-const masqueradeMark = '0x00004000'
-
 /** The words of one address family. */
 export const wordsOf = ({ family }: Pick<NodeFacts, 'family'>) =>
   family === 4
@@ -55,15 +52,16 @@ const chain = (name: string, rules: readonly string[]): Chain => ({ hook: hooks[
 function baseChains(node: NodeFacts): Readonly<Record<string, readonly string[]>> {
   const { ip } = wordsOf(node)
   const key = serviceKey(node)
+  const mark = `0x${node.masqueradeMark.toString(16).padStart(8, '0')}`
   return {
-    'mark-for-masquerade': [`meta mark set meta mark | ${masqueradeMark}`],
+    'mark-for-masquerade': [`meta mark set meta mark | ${mark}`],
     'reject-chain': ['reject'],
     masquerading: [
       // A Pod that reaches itself through a Service must see a foreign source, or its answer never leaves it.
       `${ip} saddr . ${ip} daddr @hairpin-connections masquerade fully-random`,
-      `meta mark & ${masqueradeMark} == 0x00000000 return`,
+      `meta mark & ${mark} == 0x00000000 return`,
       // The mark is taken off, lest a packet that comes by here twice (through a tunnel) be masqueraded twice.
-      `meta mark set meta mark ^ ${masqueradeMark}`,
+      `meta mark set meta mark ^ ${mark}`,
       'masquerade fully-random',
     ],
     services: [`${key} vmap @service-ips`, `${nodePortMatch(node)} ${nodePortKey} vmap @service-nodeports`],

@@ -36,7 +36,14 @@ export function buildServicePorts(service: Service, slices: readonly EndpointSli
 
 type Decision = Pick<
   ServicePort,
-  'clusterEndpoints' | 'localEndpoints' | 'reachableEndpoints' | 'servingEndpoints' | 'hasEndpoints' | 'internal' | 'external'
+  | 'clusterEndpoints'
+  | 'localEndpoints'
+  | 'reachableEndpoints'
+  | 'servingEndpoints'
+  | 'localReadyAddresses'
+  | 'hasEndpoints'
+  | 'internal'
+  | 'external'
 >
 
 /** Which endpoints count, and what becomes of traffic that may use none. */
@@ -57,9 +64,13 @@ function decide(port: Omit<ServicePort, keyof Decision>, candidates: readonly Ca
     localEndpoints: local.map(toEndpoint),
     reachableEndpoints: reachable.map(toEndpoint),
     servingEndpoints: candidates.filter(({ isServing }) => isServing).map(toEndpoint),
+    localReadyAddresses:
+      port.healthCheckNodePort === undefined
+        ? []
+        : [...new Set(candidates.filter(({ isLocal, isReady }) => isLocal && isReady).map(({ address }) => address))],
     hasEndpoints,
     internal: fate(isInternalLocal),
-    external: fate(isExternalLocal),
+    external: fate(isExternalLocal && isExternal),
   }
 }
 

@@ -33,6 +33,8 @@ export interface NodeFacts {
   readonly localDetector?: LocalDetector | undefined
   /** Masquerade all traffic to ClusterIPs. */
   readonly masqueradeAll: boolean
+  /** The packet mark, one bit, that says: this packet's source must be rewritten. */
+  readonly masqueradeMark: number
   /** Drop packets that conntrack calls INVALID (off when `nf_conntrack_tcp_be_liberal` is 1). */
   readonly dropInvalid: boolean
 }
@@ -66,6 +68,8 @@ export interface ServicePort {
   readonly reachableEndpoints: readonly Endpoint[]
   /** Endpoints whose open UDP flows stay valid: all that still serve, chosen or not. */
   readonly servingEndpoints: readonly Endpoint[]
+  /** Ready endpoints of this node, each address once; filled only where a health check asks. */
+  readonly localReadyAddresses: readonly Ip[]
   /** Whether any endpoint in the cluster is usable, if perhaps not from here. */
   readonly hasEndpoints: boolean
   /** What becomes of traffic to the ClusterIP. */

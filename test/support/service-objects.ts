@@ -13,6 +13,7 @@ export const testNode: NodeFacts = {
   localhostNodePorts: true,
   localDetector: { by: 'source', cidr: parseCidr('10.244.0.0/16') },
   masqueradeAll: false,
+  masqueradeMark: 0x4000,
   dropInvalid: true,
 }
 

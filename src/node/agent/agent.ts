@@ -15,7 +15,8 @@ import { vxlanDatapath, vxlanDevices, vxlanOverhead } from '../../cni/vxlan-data
 import type { Backend } from '../../reconcile/backend.js'
 import { createRunner } from '../../reconcile/runner.js'
 import { buildServiceState } from '../../service-model/build-service-state.js'
-import type { NodeFacts, ServiceState } from '../../service-model/service-state.js'
+import { defaultMasqueradeBit, nodeFacts, type ProxySettings } from '../../service-model/proxy-settings.js'
+import type { ServiceState } from '../../service-model/service-state.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
 import { nodeNetwork } from './node-network.js'
@@ -135,7 +136,8 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     backend: parts.proxy,
     desired() {
       if (!services.isSynced || !slices.isSynced) return undefined
-      const node = nodeFacts(config, nodes.get(ownName))
+      const node = nodeFacts(proxySettings(config, nodes.get(ownName)), config.proxy.mode, 4)
+      if (node === undefined) return undefined
       state = buildServiceState({ services: services.list(), endpointSlices: slices.list(), node }, state)
       return state
     },
@@ -157,16 +159,16 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
   return { stopped }
 }
 
-const nodeFacts = (config: AgentSettings, node: Node | undefined): NodeFacts => ({
-  name: config.nodeName,
-  family: 4,
-  address: parseIp(config.nodeAddress),
+/** What holds for Services on this node, whatever puts them into the kernel. */
+const proxySettings = (config: AgentSettings, node: Node | undefined): ProxySettings => ({
+  nodeName: config.nodeName,
+  nodeAddresses: [parseIp(config.nodeAddress)],
   zone: node?.metadata?.labels?.['topology.kubernetes.io/zone'],
   serviceRanges: [parseCidr(config.serviceCidr)],
-  // kube-proxy's default differs so: iptables takes every local address, nftables the node's primary one.
-  nodePortAddresses: config.proxy.mode === 'iptables' ? 'all' : [parseCidr(`${config.nodeAddress}/32`)],
+  detectLocal: { by: 'ClusterCIDR', cidrs: [parseCidr(config.podCidr)] },
+  nodePortAddresses: 'default',
   localhostNodePorts: false,
-  localDetector: { by: 'source', cidr: parseCidr(config.podCidr) },
   masqueradeAll: config.proxy.masqueradeAll,
-  dropInvalid: true,
+  masqueradeBit: defaultMasqueradeBit,
+  isConntrackLiberal: false,
 })

@@ -87,7 +87,7 @@ const situations: Readonly<Record<string, Situation>> = {
   'external Local without an external way in changes nothing': {
     service: { externalTrafficPolicy: 'Local' },
     endpoints: [ready('1', here), ready('2', there)],
-    want: ['1 2', '', '1 2', 'forward', 'drop'],
+    want: ['1 2', '', '1 2', 'forward', 'forward'],
   },
   'external Local, one here': {
     service: externalLocal,
