@@ -8,6 +8,7 @@ import { systemClock } from '../src/base/time/clock.js'
 import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { packageRoot } from '../src/kernel/built-program.js'
+import { execBird } from '../src/kernel/exec-bird.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
 import { execNftables } from '../src/kernel/exec-nftables.js'
@@ -41,7 +42,8 @@ const agent = await startAgent(
   config,
   {
     client,
-    stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables },
+    stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables, ip6tables: execIptables(localMachine.run, 6) },
+    bird: execBird(localMachine.run, { config: nodePaths.birdConfig, configHere: nodePaths.birdConfig, socket: nodePaths.birdSocket }),
     proxy:
       config.proxy.mode === 'iptables'
         ? iptablesProxy(iptables, conntrack)

@@ -100,6 +100,7 @@ export const requirements = [
   debian('nftables', 'nft', 'lab', 'lists the rules the kernel holds, for the check that nothing is left behind'),
   debian('conntrack', 'conntrack', 'lab', 'shows and clears connection tracking: the NAT tuples in the report'),
   debian('iproute2', 'ip', 'lab', 'shows links and routes of a host'),
+  debian('bird2', 'bird', 'lab', 'tells nodes of several segments the routes to Pods, by BGP'),
   debian('tcpdump', 'tcpdump', 'lab', 'captures packets at every hop'),
   debian('procps', 'sysctl', 'lab', 'ps and sysctl: looks at a host and breaks it, as the tour does'),
   debian('busybox-static', '/bin/busybox', 'lab', 'the programs inside the toolbox image'),

@@ -8,7 +8,7 @@ const jump = `-A POSTROUTING -m comment --comment "podwire: Pod traffic that lea
 export function planMasquerade({ nodeRange, clusterRange }: { nodeRange: Cidr; clusterRange: Cidr }, saved: string): string {
   const rules = [
     `-A ${chain} -d ${clusterRange} -j RETURN`,
-    `-A ${chain} -d 224.0.0.0/4 -j RETURN`,
+    `-A ${chain} -d ${clusterRange.includes(':') ? 'ff00::/8' : '224.0.0.0/4'} -j RETURN`,
     `-A ${chain} -s ${nodeRange} -j MASQUERADE --random-fully`,
   ]
   const hasJump = saved.split('\n').some(line => line.trim() === jump)

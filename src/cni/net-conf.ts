@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { nodePaths } from '../base/config/agent-config.js'
+import { datapathKinds, nodePaths } from '../base/config/agent-config.js'
 import { type Cidr, parseCidr } from '../base/net/address.js'
 import { cniError, cniErrorCodes } from './cni-error.js'
 
@@ -25,7 +25,7 @@ const Range = z.string().transform((text, context): Cidr => {
 
 /** The configuration of type `podwire`: all that a Pod's interface needs, so that the plugin works without the agent too. */
 export const PodNetConf = NetConf.extend({
-  datapath: z.enum(['vxlan']),
+  datapath: z.enum(datapathKinds),
   /** The bridge whose ports the Pods are. */
   bridge: z.string().min(1).max(15),
   mtu: z.int().min(576).max(65535),

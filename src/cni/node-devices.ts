@@ -1,20 +1,32 @@
 import { PodwireError } from '../base/errors/podwire-error.js'
-import { type Cidr, cidrParts, type Ip, nthAddress } from '../base/net/address.js'
+import { type Cidr, cidrParts, type Ip, type IpFamily, ipFamily, nthAddress } from '../base/net/address.js'
 import { setTxChecksumOffload } from '../kernel/ethtool.js'
 import type { Link, Rtnetlink, VxlanOptions } from '../kernel/rtnetlink.js'
 import { ensureSysctl } from '../kernel/sysctl.js'
 import type { NodeStack } from './datapath.js'
 import { macOfAddress } from './pod-names.js'
+import type { UnderlayAddress } from './uplink.js'
 
-/** The bridge with the gateway's address, up. One that exists keeps its ports; another kind of device of that name is an error. */
-export function ensureBridge(rtnetlink: Rtnetlink, { name, mtu, range }: { name: string; mtu: number; range: Cidr }): Link {
-  const gateway = nthAddress(range, 1)
-  const mac = macOfAddress(gateway)
+/** What a node's bridge must be. */
+export interface NodeBridge {
+  readonly name: string
+  readonly mtu: number
+  /** This node's Pods, one range a family; the first address of each is the gateway. */
+  readonly ranges: readonly Cidr[]
+  /** Addresses that it has besides, as those of an uplink that is one of its ports. */
+  readonly keep: readonly UnderlayAddress[]
+}
+
+/** The bridge with the gateways' addresses, up. One that exists keeps its ports; another kind of device of that name is an error. */
+export function ensureBridge(rtnetlink: Rtnetlink, { name, mtu, ranges, keep }: NodeBridge): Link {
+  const gateways = ranges.map(range => nthAddress(range, 1))
+  const mac = macOfAddress(gateways[0]!)
   if (rtnetlink.link(name) === undefined) rtnetlink.addBridge({ name, mtu, mac })
   const bridge = existing(rtnetlink, name, 'bridge')
   // Without a MAC of its own a bridge changes it as ports come and go, and Pods would keep a wrong neighbour.
   if (bridge.mac !== mac || bridge.mtu !== mtu) rtnetlink.changeLink(bridge.index, { mac, mtu })
-  ensureOnlyAddress(rtnetlink, bridge.index, `${gateway}/${cidrParts(range).prefix}`)
+  const own = gateways.map((gateway, i) => `${gateway}/${cidrParts(ranges[i]!).prefix}`)
+  ensureAddresses(rtnetlink, bridge.index, { own, keep: keep.map(({ address, prefix }) => `${address}/${prefix}`) })
   if (!bridge.isUp) rtnetlink.changeLink(bridge.index, { up: true })
   return bridge
 }
@@ -25,8 +37,8 @@ export interface VxlanDevice extends Pick<VxlanOptions, 'vni' | 'port'> {
   readonly mtu: number
   readonly uplink: string
   readonly local: Ip
-  /** Its first address becomes the device's own. */
-  readonly range: Cidr
+  /** One a family; their first addresses become the device's own. */
+  readonly ranges: readonly Cidr[]
 }
 
 /**
@@ -39,28 +51,32 @@ export function ensureVxlan({ rtnetlink, enter }: NodeStack, device: VxlanDevice
   const { name, mtu, vni, port, local } = device
   const uplink = rtnetlink.link(device.uplink)
   if (uplink === undefined) throw new PodwireError('NOT_FOUND', `the node has no interface ${device.uplink} to the underlay`)
-  const address = cidrParts(device.range).base
-  const mac = macOfAddress(address)
+  const addresses = device.ranges.map(range => cidrParts(range).base)
+  const mac = macOfAddress(addresses[0]!)
   const wanted: VxlanOptions = { vni, port, local, underlyingLink: uplink.index, learning: false }
   const found = rtnetlink.link(name)
   if (found !== undefined && (found.vxlan === undefined || !isSameVxlan(found.vxlan, wanted))) rtnetlink.deleteLink(found.index)
   if (rtnetlink.link(name) === undefined) rtnetlink.addVxlan({ name, mtu, mac, ...wanted })
   const link = existing(rtnetlink, name, 'vxlan')
   if (link.mac !== mac || link.mtu !== mtu) rtnetlink.changeLink(link.index, { mac, mtu })
-  ensureOnlyAddress(rtnetlink, link.index, `${address}/32`)
+  ensureAddresses(rtnetlink, link.index, { own: addresses.map(address => `${address}/${ipFamily(address) === 4 ? 32 : 128}`), keep: [] })
   enter(() => setTxChecksumOffload(name, false))
   if (!link.isUp) rtnetlink.changeLink(link.index, { up: true })
   return { ...link, mac, mtu, isUp: true }
 }
 
 /** Kernel parameters without which Pods cannot talk: routing, and bridged packets through iptables (else a same-node ClusterIP fails). */
-export function ensureNodeSysctls(enter: NodeStack['enter'], links: readonly string[]): void {
+export function ensureNodeSysctls(
+  enter: NodeStack['enter'],
+  { links, families }: { readonly links: readonly string[]; readonly families: readonly IpFamily[] },
+): void {
   enter(() => {
     ensureSysctl('net/ipv4/ip_forward', '1')
     ensureSysctl('net/bridge/bridge-nf-call-iptables', '1')
     ensureSysctl('net/bridge/bridge-nf-call-ip6tables', '1')
     // A packet after NAT may come in by another way than its answer goes out.
     for (const link of links) ensureSysctl(`net/ipv4/conf/${link}/rp_filter`, '0')
+    if (families.includes(6)) ensureSysctl('net/ipv6/conf/all/forwarding', '1')
   })
 }
 
@@ -73,9 +89,17 @@ function existing(rtnetlink: Rtnetlink, name: string, kind: string): Link {
   throw new PodwireError('ALREADY_EXISTS', `${name} on this node is not a ${kind}`, { hint: `Remove it: ip link delete ${name}` })
 }
 
-/** The address of the link in its family is this one; others of that family go, as after a change of the Pod range. */
-function ensureOnlyAddress(rtnetlink: Rtnetlink, link: number, cidr: string): void {
-  const present = rtnetlink.addresses().filter(address => address.link === link && address.cidr.includes(':') === cidr.includes(':'))
-  if (!present.some(address => address.cidr === cidr)) rtnetlink.addAddress({ link, cidr })
-  for (const other of present.filter(address => address.cidr !== cidr)) rtnetlink.deleteAddress(other)
+/** The link has these addresses; others of their families go, as after a change of the Pod range. Link-local ones are the kernel's. */
+function ensureAddresses(
+  rtnetlink: Rtnetlink,
+  link: number,
+  { own, keep }: { readonly own: readonly string[]; readonly keep: readonly string[] },
+): void {
+  const familyOf = (cidr: string) => cidr.includes(':')
+  const present = rtnetlink.addresses().filter(address => address.link === link && address.scope !== 'link')
+  for (const cidr of own) if (!present.some(address => address.cidr === cidr)) rtnetlink.addAddress({ link, cidr })
+  for (const other of present) {
+    const isWanted = [...own, ...keep].includes(other.cidr) || !own.some(cidr => familyOf(cidr) === familyOf(other.cidr))
+    if (!isWanted) rtnetlink.deleteAddress(other)
+  }
 }

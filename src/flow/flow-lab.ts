@@ -3,7 +3,7 @@ import type { Host } from '../kernel/host.js'
 
 /** A host of the lab as flow needs it; what `lab` calls LabHost fits. */
 export interface FlowHost {
-  readonly role: 'control-plane' | 'node' | 'external'
+  readonly role: 'control-plane' | 'node' | 'external' | 'router'
   readonly host: Host
   /** Its address on the underlay. */
   readonly address: string

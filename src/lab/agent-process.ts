@@ -1,19 +1,25 @@
 import { writeFileSync } from 'node:fs'
 
 import { type AgentConfig, nodePaths } from '../base/config/agent-config.js'
+import { cidrParts } from '../base/net/address.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { StartedProcess } from '../kernel/host.js'
 import { clusterDomain, dnsAddress, kubeletPort } from './cluster-addresses.js'
+import { gatewaysOf, planHosts, podRanges } from './host-plan.js'
 import { imageNames } from './images/image-plan.js'
 import { agentKubeconfig, nodeServingFiles } from './lab-credentials.js'
 import { labPaths } from './lab-paths.js'
 import type { LabSpec } from './lab-spec.js'
 import { labCgroup } from './netns-substrate.js'
 import { serverIdentity } from './pki.js'
+import { autonomousSystems } from './router-process.js'
 import type { LabHost } from './substrate.js'
 
 /** What the agent of a node is told. */
 export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): AgentConfig {
+  const { segment, addresses } = planHosts(spec).find(({ name }) => name === host.name)!.interfaces[0]
+  const [, pods6] = podRanges(spec)
+  const systems = autonomousSystems(spec)
   return {
     nodeName: host.name,
     nodeAddress: address,
@@ -23,9 +29,12 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
     clusterDns: dnsAddress(spec),
     clusterDomain,
     podCidr: spec.pods.cidr,
+    ...(pods6 && { podCidr6: pods6.cidr }),
     serviceCidr: spec.services.cidr,
-    underlayMtu: spec.underlay.mtu,
+    underlayMtu: segment.mtu,
+    underlay: gatewaysOf(segment).map((gateway, i) => ({ address: addresses[i]!, prefix: cidrParts(segment.subnets[i]!).prefix, gateway })),
     datapath: { kind: spec.datapath, vni: 1, port: 4789 },
+    ...(systems && { bgp: { localAs: systems.ofSegment(segment.name), neighbourAs: systems.router } }),
     proxy: { mode: spec.proxy, masqueradeAll: false },
     containerd: { socket: nodePaths.containerdSocket, sandboxImage: imageNames.pause },
     cgroupParent: `${labCgroup(spec.name)}/${host.name}`,

@@ -1,4 +1,5 @@
 import { type Cidr, cidrParts, cidrSize, cidrsOverlap, parseCidr } from '../base/net/address.js'
+import { mainSegment } from './host-names.js'
 import { places } from './host-places.js'
 import type { LabShape } from './lab-shape.js'
 
@@ -20,7 +21,7 @@ const specialRanges = {
 
 /** All conflicts of a lab file; parts that are missing (because they are wrong by themselves) conflict with nothing. */
 export function findConflicts(spec: Partial<LabShape>): readonly Conflict[] {
-  return [...nameConflicts(spec), ...rangeConflicts(spec), ...sizeConflicts(spec)]
+  return [...nameConflicts(spec), ...segmentConflicts(spec), ...rangeConflicts(spec), ...sizeConflicts(spec)]
 }
 
 function* nameConflicts({ nodes = [], externals = [] }: Partial<LabShape>): Generator<Conflict> {
@@ -36,9 +37,35 @@ function* nameConflicts({ nodes = [], externals = [] }: Partial<LabShape>): Gene
   }
 }
 
+function* segmentConflicts({ nodes = [], externals = [], underlay, datapath }: Partial<LabShape>): Generator<Conflict> {
+  if (underlay === undefined) return
+  const known = [mainSegment, ...underlay.segments.map(({ name }) => name)]
+  for (const [i, name] of known.entries()) {
+    if (known.indexOf(name) === i) continue
+    yield { path: ['underlay', 'segments', i - 1, 'name'], message: `${name} is already the name of a segment; each needs its own` }
+  }
+  const hosts = [
+    ...nodes.map(({ segment }, i) => ({ segment, path: ['nodes', i, 'segment'] as const })),
+    ...externals.map(({ segment }, i) => ({ segment, path: ['externals', i, 'segment'] as const })),
+  ]
+  for (const { segment, path } of hosts) {
+    if (!known.includes(segment)) yield { path, message: `the underlay has no segment ${segment}; it has ${known.join(', ')}` }
+  }
+  const places = new Set(nodes.map(({ segment }) => segment))
+  if (datapath === 'bridge' && places.size > 1) {
+    const message = `bridge is one flat layer 2, but the nodes stand on ${places.size} segments (${[...places].join(', ')}); use vxlan, routed or mixed`
+    yield { path: ['datapath'], message }
+  }
+}
+
 function* rangeConflicts({ underlay, pods, services }: Partial<LabShape>): Generator<Conflict> {
   const ranges = [
     ...(underlay ? [{ path: ['underlay', 'subnet'], what: 'the underlay', cidr: parseCidr(underlay.subnet) }] : []),
+    ...(underlay?.segments ?? []).map(({ name, subnet }, i) => ({
+      path: ['underlay', 'segments', i, 'subnet'],
+      what: `segment ${name}`,
+      cidr: parseCidr(subnet),
+    })),
     ...(pods ? [{ path: ['pods', 'cidr'], what: 'the Pods', cidr: parseCidr(pods.cidr) }] : []),
     ...(services ? [{ path: ['services', 'cidr'], what: 'the Services', cidr: parseCidr(services.cidr) }] : []),
   ]
@@ -56,10 +83,15 @@ function* rangeConflicts({ underlay, pods, services }: Partial<LabShape>): Gener
 function* sizeConflicts({ nodes, externals, underlay, pods, services }: Partial<LabShape>): Generator<Conflict> {
   if (underlay && nodes && externals) {
     const last = externals.length > 0 ? places.firstExternal + externals.length - 1 : places.firstNode + nodes.length - 1
-    const usable = Number(cidrSize(parseCidr(underlay.subnet))) - 2
-    if (last > usable) {
-      const message = `${underlay.subnet} has ${Math.max(usable, 0)} addresses, but this lab's last host gets number ${last}; use a /24 or larger`
-      yield { path: ['underlay', 'subnet'], message }
+    const subnets = [
+      { subnet: underlay.subnet, path: ['underlay', 'subnet'] },
+      ...underlay.segments.map(({ subnet }, i) => ({ subnet, path: ['underlay', 'segments', i, 'subnet'] })),
+    ]
+    for (const { subnet, path } of subnets) {
+      const usable = Number(cidrSize(parseCidr(subnet))) - 2
+      if (last <= usable) continue
+      const message = `${subnet} has ${Math.max(usable, 0)} addresses, but this lab's last host gets number ${last}; use a /24 or larger`
+      yield { path, message }
     }
   }
   if (pods && nodes) {

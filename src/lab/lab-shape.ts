@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
+import { datapathKinds } from '../base/config/agent-config.js'
 import { parseInterfaceAddress } from '../base/net/address.js'
-import { controlPlaneName, underlayName } from './host-names.js'
+import { controlPlaneName, mainSegment, routerName, underlayName } from './host-names.js'
 
 export const LabName = z
   .string()
@@ -17,9 +18,17 @@ const HostName = z
     'use 1 to 15 of a-z, 0-9 and "-", beginning with a letter: it becomes the name of a network interface',
   )
   .refine(
-    name => name !== controlPlaneName && name !== underlayName,
-    `"${controlPlaneName}" and "${underlayName}" are names of the lab's own`,
+    name => ![controlPlaneName, routerName, underlayName].includes(name),
+    `"${controlPlaneName}", "${routerName}" and "${underlayName}" are names of the lab's own`,
   )
+
+const SegmentName = z
+  .string()
+  .regex(
+    /^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$/,
+    'use 1 to 15 of a-z, 0-9 and "-", beginning with a letter: it is the name of a network segment',
+  )
+const InSegment = SegmentName.default(mainSegment).describe(`The segment of the underlay it stands on; without one it is "${mainSegment}"`)
 
 const Cidr = z.cidrv4('use an IPv4 range such as 10.244.0.0/16').refine(isRange, {
   error: issue => `${issue.input} has bits set after its prefix: write the first address of the range`,
@@ -42,7 +51,9 @@ const Labels = z.record(
   z.string('quote the value: labels are strings').regex(labelValue, 'use at most 63 of A-Z, a-z, 0-9, "-", "_" and "."'),
 )
 
-const Node = z.strictObject({ name: HostName, labels: Labels.default({}) })
+const Mtu = z.int().min(1330, 'Pods get 50 bytes less, and IPv6 needs 1280').max(65_535)
+
+const Node = z.strictObject({ name: HostName, labels: Labels.default({}), segment: InSegment })
 
 const Nodes = z
   .union(
@@ -51,7 +62,9 @@ const Nodes = z
         .int()
         .min(1)
         .max(90)
-        .transform(count => Array.from({ length: count }, (_, i): z.infer<typeof Node> => ({ name: `node-${i + 1}`, labels: {} }))),
+        .transform(count =>
+          Array.from({ length: count }, (_, i): z.infer<typeof Node> => ({ name: `node-${i + 1}`, labels: {}, segment: mainSegment })),
+        ),
       z.array(Node).min(1, 'list at least one node').max(90, 'at most 90 nodes have an address'),
     ],
     'say how many nodes (1 to 90), or list them: [{name: node-1}]',
@@ -63,14 +76,19 @@ export const LabShape = z.strictObject({
   name: LabName.default('podwire').describe('Names the lab, its kubeconfig context (podwire-NAME) and what is its own in the kernel'),
   nodes: Nodes.prefault(3),
   externals: z
-    .array(z.strictObject({ name: HostName }))
+    .array(z.strictObject({ name: HostName, segment: InSegment }))
     .max(100, 'at most 100 externals have an address')
-    .default([{ name: 'ext1' }])
+    .default([{ name: 'ext1', segment: mainSegment }])
     .describe('Hosts on the underlay that are no part of the cluster'),
   underlay: z
     .strictObject({
       subnet: Cidr.default('172.30.0.0/24'),
-      mtu: z.int().min(1330, 'Pods get 50 bytes less, and IPv6 needs 1280').max(65_535).default(1500).describe('Largest packet in bytes'),
+      mtu: Mtu.default(1500).describe('Largest packet in bytes'),
+      segments: z
+        .array(z.strictObject({ name: SegmentName, subnet: Cidr, mtu: Mtu.default(1500) }))
+        .max(8, 'at most eight further segments')
+        .default([])
+        .describe(`Further segments beside "${mainSegment}", which subnet and mtu describe; a host named ${routerName} joins them all`),
     })
     .prefault({})
     .describe('The network between the hosts'),
@@ -84,7 +102,8 @@ export const LabShape = z.strictObject({
   api: z
     .strictObject({ port: z.int().min(0).max(65_535).default(0).describe('The port of the API on 127.0.0.1; 0 takes a free one') })
     .prefault({}),
-  datapath: z.enum(['vxlan']).default('vxlan').describe('How packets go from node to node'),
+  ipFamily: z.enum(['ipv4', 'dual']).default('ipv4').describe('Whether hosts, Pods and Services have an IPv6 address beside the IPv4 one'),
+  datapath: z.enum(datapathKinds).default('vxlan').describe('How packets go from node to node'),
   proxy: z.enum(['iptables', 'nftables']).default('iptables').describe('What puts Services into the kernel'),
 })
 export type LabShape = z.infer<typeof LabShape>

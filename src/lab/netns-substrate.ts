@@ -1,16 +1,17 @@
 import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { PodwireError } from '../base/errors/podwire-error.js'
-import { type Cidr, cidrParts, type Ip, ipToNumber } from '../base/net/address.js'
+import { cidrParts, type Ip, ipFamily, ipToNumber } from '../base/net/address.js'
 import { removeCgroup, removeEmptyCgroup } from '../kernel/cgroup.js'
 import type { LocalHost } from '../kernel/host.js'
 import { createNamespaceHost, findMarked, namespaceHost, type TreeStep } from '../kernel/namespace-host.js'
 import { openRtnetlink } from '../kernel/netlink-rtnetlink.js'
 import { netnsOf } from '../kernel/netns.js'
 import { isRunning, type ProcessInfo } from '../kernel/proc.js'
+import type { Rtnetlink } from '../kernel/rtnetlink.js'
 import { ensureSysctl } from '../kernel/sysctl.js'
 import { underlayName } from './host-names.js'
-import { gatewayAddress, type HostPlan, planHosts } from './host-plan.js'
+import { gatewaysOf, type HostInterface, type HostPlan, planHosts, planSegments, type Segment } from './host-plan.js'
 import { cacheDir, type LabPaths, labPaths, privateFolders } from './lab-paths.js'
 import type { LabSpec } from './lab-spec.js'
 import type { HostRole, LabHost, Substrate } from './substrate.js'
@@ -26,9 +27,8 @@ export interface NetnsSubstrate extends Substrate {
 }
 
 const uplink = 'eth0'
-const bridgeName = 'br0'
 
-/** Hosts as namespace sets of this kernel; the underlay is a bridge in a namespace of its own, so that nothing is in the root namespace. */
+/** Hosts as namespace sets of this kernel; the underlay is bridges in a namespace of its own, one a segment, so that nothing is in the root namespace. */
 export const netnsSubstrate: NetnsSubstrate = { name: 'netns', create, find, destroy }
 
 /** The cgroup below which all that runs in the lab's Pods lives. */
@@ -42,8 +42,8 @@ async function create(spec: LabSpec, signal: AbortSignal): Promise<readonly Netn
     const underlay = createNamespaceHost({ lab: spec.name, host: underlayName, facts: {} }, [], signal)
     const made = await settled([underlay, ...plans.map(plan => createHost(spec, plan, paths, signal))])
     signal.throwIfAborted()
-    const [segment, ...hosts] = made
-    connect(spec, segment!, hosts, plans)
+    const [wires, ...hosts] = made
+    connect(spec, wires!, hosts, plans)
     return plans.map((plan, i) => ({ role: plan.role, host: hosts[i]!, address: plan.address, uplink }))
   } catch (error) {
     await destroy(spec.name, AbortSignal.timeout(10_000))
@@ -68,7 +68,7 @@ function createHost(spec: LabSpec, plan: HostPlan, paths: LabPaths, signal: Abor
 /** Paths on a host equal those of a VM; what the machine itself has below /etc, /opt and /var can be read but not changed. */
 function hostTree(paths: LabPaths, { name, role }: HostPlan): readonly TreeStep[] {
   const shared = [paths.dir, cacheDir].filter(dir => existsSync(dir))
-  const folders = role === 'node' ? privateFolders : []
+  const folders = foldersOf(role)
   return [
     { do: 'hostname', name },
     { do: 'overlay', dir: '/etc' },
@@ -84,6 +84,9 @@ function hostTree(paths: LabPaths, { name, role }: HostPlan): readonly TreeStep[
   ]
 }
 
+/** The router's daemon finds its configuration where a node's does. */
+const foldersOf = (role: HostRole): readonly string[] => (role === 'node' ? privateFolders : role === 'router' ? ['/etc/podwire'] : [])
+
 /** Where a machine with cgroup1 hierarchies mounts the cgroup2 beside them. */
 const unified = '/sys/fs/cgroup/unified'
 
@@ -91,59 +94,93 @@ const hostFiles = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'] as const
 
 function writeHostFiles(paths: LabPaths, { name, role }: HostPlan, plans: readonly HostPlan[]): void {
   const texts: Readonly<Record<(typeof hostFiles)[number], string>> = {
-    '/etc/hosts': ['127.0.0.1 localhost', ...plans.map(plan => `${plan.address} ${plan.name}`), ''].join('\n'),
+    '/etc/hosts': ['127.0.0.1 localhost', ...plans.flatMap(nameAddresses), ''].join('\n'),
     '/etc/hostname': `${name}\n`,
     '/etc/resolv.conf': '# The underlay has no name server.\n',
   }
-  const folders = role === 'node' ? privateFolders : []
+  const folders = foldersOf(role)
   for (const dir of ['/etc', ...folders]) mkdirSync(paths.onHost(name, dir), { recursive: true })
   for (const file of hostFiles) writeFileSync(paths.onHost(name, file), texts[file])
 }
 
+const nameAddresses = ({ name, interfaces: [{ addresses }] }: HostPlan): readonly string[] => addresses.map(address => `${address} ${name}`)
+
 /** Each veth is made inside the underlay's namespace and its other end goes to the host, so the root namespace never sees it. */
-function connect(spec: LabSpec, segment: LocalHost, hosts: readonly LocalHost[], plans: readonly HostPlan[]): void {
-  const { mtu, subnet } = spec.underlay
-  const { prefix } = cidrParts(subnet as Cidr)
-  const gateway = gatewayAddress(spec)
-  segment.netns(() => {
+function connect(spec: LabSpec, wires: LocalHost, hosts: readonly LocalHost[], plans: readonly HostPlan[]): void {
+  const segments = planSegments(spec)
+  wires.netns(() => {
     const links = openRtnetlink()
     try {
       silenceIpv6('default')
-      // As on a real segment a router answers for what is nowhere: with "unreachable", at once.
-      ensureSysctl('net/ipv4/ip_forward', '1')
       links.changeLink(links.link('lo')!.index, { up: true })
-      links.addBridge({ name: bridgeName, mtu })
-      const bridge = links.link(bridgeName)!.index
+      for (const [i, segment] of segments.entries()) makeSegment(links, { bridge: `br${i}`, segment, hasRouter: segments.length > 1 })
       plans.forEach((plan, i) => {
         const netnsFd = openSync(netnsOf(hosts[i]!.pid), 'r')
         try {
-          links.addVeth({ name: plan.name, mtu, peer: { name: uplink, netnsFd, mac: plan.mac } })
+          for (const { name, segment, mac } of plan.interfaces) {
+            const bridge = links.link(`br${segments.findIndex(each => each.name === segment.name)}`)!.index
+            const port = plan.interfaces.length === 1 ? plan.name : `${plan.name}-${name}`
+            links.addVeth({ name: port, mtu: segment.mtu, peer: { name, netnsFd, mac } })
+            links.changeLink(links.link(port)!.index, { master: bridge, up: true })
+          }
         } finally {
           closeSync(netnsFd)
         }
-        links.changeLink(links.link(plan.name)!.index, { master: bridge, up: true })
       })
-      links.changeLink(bridge, { up: true })
-      links.addAddress({ link: bridge, cidr: `${gateway}/${prefix}` })
     } finally {
       links.close()
     }
   })
-  plans.forEach((plan, i) => {
-    hosts[i]!.netns(() => {
-      const links = openRtnetlink()
-      try {
-        silenceIpv6(uplink)
-        const link = links.link(uplink)!.index
-        links.changeLink(links.link('lo')!.index, { up: true })
-        links.changeLink(link, { mtu, up: true })
-        links.addAddress({ link, cidr: `${plan.address}/${prefix}` })
-        links.replaceRoute({ destination: 'default', gateway, link })
-      } finally {
-        links.close()
-      }
-    })
-  })
+  for (const [i, plan] of plans.entries()) hosts[i]!.netns(() => setUpInterfaces(plan))
+}
+
+/** A wire. Where no router host stands on it, its own bridge answers for what is nowhere as a router would: with "unreachable", at once. */
+function makeSegment(
+  links: Rtnetlink,
+  { bridge, segment, hasRouter }: { readonly bridge: string; readonly segment: Segment; readonly hasRouter: boolean },
+): void {
+  links.addBridge({ name: bridge, mtu: segment.mtu })
+  const { index } = links.link(bridge)!
+  if (!hasRouter) prepareRouting(segment, bridge)
+  links.changeLink(index, { up: true })
+  if (hasRouter) return
+  for (const [i, gateway] of gatewaysOf(segment).entries()) {
+    links.addAddress({ link: index, cidr: `${gateway}/${cidrParts(segment.subnets[i]!).prefix}` })
+  }
+}
+
+function prepareRouting({ subnets }: Segment, device: string): void {
+  ensureSysctl('net/ipv4/ip_forward', '1')
+  if (subnets.length > 1) {
+    ensureSysctl(`net/ipv6/conf/${device}/disable_ipv6`, '0')
+    ensureSysctl('net/ipv6/conf/all/forwarding', '1')
+  }
+}
+
+function setUpInterfaces({ role, interfaces }: HostPlan): void {
+  const links = openRtnetlink()
+  try {
+    links.changeLink(links.link('lo')!.index, { up: true })
+    for (const each of interfaces) {
+      if (each.addresses.length === 1) silenceIpv6(each.name)
+      if (role === 'router') prepareRouting(each.segment, each.name)
+      const link = links.link(each.name)!.index
+      links.changeLink(link, { mtu: each.segment.mtu, up: true })
+      each.addresses.forEach((address, i) => {
+        links.addAddress({ link, cidr: `${address}/${cidrParts(each.segment.subnets[i]!).prefix}` })
+      })
+      if (role !== 'router') routeByDefault(links, link, each)
+    }
+  } finally {
+    links.close()
+  }
+}
+
+function routeByDefault(links: Rtnetlink, link: number, { segment }: HostInterface): void {
+  for (const gateway of gatewaysOf(segment)) {
+    if (ipFamily(gateway) === 6) ensureSysctl(`net/ipv6/conf/${uplink}/accept_ra`, '0')
+    links.replaceRoute({ destination: 'default', gateway, link })
+  }
 }
 
 /** A quiet wire: captures show the cluster's packets, not the devices' own neighbour discovery. */

@@ -4,7 +4,7 @@ import type { ServerConfig } from '../base/config/server-config.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { Host, StartedProcess } from '../kernel/host.js'
 import { apiPort, clusterDomain } from './cluster-addresses.js'
-import { nodePodCidrs } from './host-plan.js'
+import { nodePodCidrs, podRanges } from './host-plan.js'
 import { controlPlaneAddress, pkiFiles } from './lab-credentials.js'
 import { labPaths } from './lab-paths.js'
 import type { LabSpec } from './lab-spec.js'
@@ -27,9 +27,8 @@ export function serverConfig(spec: LabSpec): ServerConfig {
     nodeClient: { certFile: `${pki}/${pkiFiles.nodeClientCert}`, keyFile: `${pki}/${pkiFiles.nodeClientKey}` },
     controllersKubeconfig: `${pki}/${pkiFiles.controllers}`,
     schedulerKubeconfig: `${pki}/${pkiFiles.scheduler}`,
-    podCidr: spec.pods.cidr,
-    nodeMaskSize: spec.pods.nodeMask,
-    nodePodCidrs: nodePodCidrs(spec),
+    podCidrs: [...podRanges(spec)],
+    nodePodCidrs: Object.fromEntries(Object.entries(nodePodCidrs(spec)).map(([name, ranges]) => [name, [...ranges]])),
     serviceCidr: spec.services.cidr,
     nodePortRange: { from: 30_000, to: 32_767 },
     logLevel: 'info',

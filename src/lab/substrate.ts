@@ -1,15 +1,15 @@
 import type { Host } from '../kernel/host.js'
 import type { LabSpec } from './lab-spec.js'
 
-/** What a host is for. Nodes run an agent; externals stand outside the cluster on the underlay. */
-export type HostRole = 'control-plane' | 'node' | 'external'
+/** What a host is for. Nodes run an agent; externals stand outside the cluster on the underlay; the router joins its segments. */
+export type HostRole = 'control-plane' | 'node' | 'external' | 'router'
 
 export interface LabHost {
   readonly role: HostRole
   readonly host: Host
   /** Its address on the underlay, without prefix length. */
   readonly address: string
-  /** Its interface on the underlay. */
+  /** Its interface on the underlay; of the router the one on the main segment. */
   readonly uplink: string
 }
 

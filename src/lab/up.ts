@@ -22,6 +22,7 @@ import { writeAdminKubeconfig, writeCredentials } from './lab-credentials.js'
 import { cacheDir, labPaths } from './lab-paths.js'
 import { LabSpec } from './lab-spec.js'
 import { netnsSubstrate } from './netns-substrate.js'
+import { startRouter } from './router-process.js'
 import { startServer } from './server-process.js'
 import { createStopwatch } from './stopwatch.js'
 import type { LabHost } from './substrate.js'
@@ -73,6 +74,8 @@ async function build(spec: LabSpec, socket: ApiSocket, { signal, onStep }: UpOpt
       watch.time('hosts', () => createHosts(spec, template, until)),
     ] as const)
     const nodes = hosts.filter(({ role }) => role === 'node')
+    const router = hosts.find(({ role }) => role === 'router')
+    if (router) await watch.time('router', () => startRouter(spec, router.host, until))
 
     writeAdminKubeconfig(spec, pki, socket.port)
     const controlPlane = hosts.find(({ role }) => role === 'control-plane')!

@@ -11,7 +11,7 @@ import { createClient } from '../../src/client/http-client.js'
 import { loadKubeconfig } from '../../src/client/kubeconfig.js'
 import { builtProgram } from '../../src/kernel/built-program.js'
 import { type AgentSettings, startAgent } from '../../src/node/agent/agent.js'
-import { vtepMacAnnotation } from '../../src/node/agent/node-peers.js'
+import { markAnnotations } from '../../src/node/agent/node-peers.js'
 import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
 import { withApiServer } from '../support/api-server.js'
 import { type CniNode, createCniNodes, podAddress, runIn } from '../support/cni-nodes.js'
@@ -39,6 +39,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
     podCidr: '10.244.0.0/16',
     serviceCidr: '10.96.0.0/16',
     underlayMtu: 1500,
+    underlay: [{ address: node.address, prefix: 24 }],
     datapath: { kind: 'vxlan', vni: 1, port: 4789 },
     proxy: { mode: 'iptables', masqueradeAll: false },
     cni: { confDir: join(dir, 'net.d'), binDir: join(dir, 'bin'), socket: join(dir, 'cni.sock'), stateDir: join(dir, 'state') },
@@ -102,7 +103,7 @@ t.test('agents bring the network of their nodes up when they get their ranges, a
     t.strictSame(readdirSync(first.config.cni.binDir).sort(), ['loopback', 'podwire', 'podwire-cni'])
     const own = await until(
       'the mark',
-      async () => (await client.get(nodeResource, { name: one.name })).metadata?.annotations?.[vtepMacAnnotation],
+      async () => (await client.get(nodeResource, { name: one.name })).metadata?.annotations?.[markAnnotations.vtepMac],
     )
     t.equal(own, '0a:58:0a:f4:01:00')
 
@@ -153,7 +154,10 @@ t.test('an agent that starts again takes over what is there', async t => {
     const agent = await startTestAgent(t, { node, client })
     await until('the Node', () => client.get(nodeResource, { name: node.name }).catch(() => undefined))
     await client.patch(nodeResource, { name: node.name }, { spec: { podCIDR: node.podRange } }, { type: 'merge' })
-    await until('the mark', async () => (await client.get(nodeResource, { name: node.name })).metadata?.annotations?.[vtepMacAnnotation])
+    await until(
+      'the mark',
+      async () => (await client.get(nodeResource, { name: node.name })).metadata?.annotations?.[markAnnotations.vtepMac],
+    )
     t.strictSame(links(), before)
     t.match(runIn(pod.netns, 'busybox', 'ping', '-c', '1', '-W', '2', podAddress(node, 1)), /1 packets received/)
     await agent.stop()

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 
 import { type Cidr, cidrParts, type Ip, parseCidr, parseIp } from '../../src/base/net/address.js'
 import type { Datapath, NodeStack, Peer } from '../../src/cni/datapath.js'
+import { nodeDatapath, nodeDevices } from '../../src/cni/node-datapath.js'
 import { type CniAnswer, createCniPlugin } from '../../src/cni/plugin.js'
 import type { CniCommand } from '../../src/cni/request.js'
-import { vxlanDatapath, vxlanDevices } from '../../src/cni/vxlan-datapath.js'
 import { execIptables } from '../../src/kernel/exec-iptables.js'
 import { localMachine } from '../../src/kernel/local-machine.js'
 import { openRtnetlink } from '../../src/kernel/netlink-rtnetlink.js'
@@ -82,7 +82,16 @@ export function createCniNodes(count: number, underlayMtu = 1500): CniNodes {
       rtnetlink,
       iptables: execIptables(localMachine.enter(own.path).run),
     }
-    const datapath = vxlanDatapath(stack, { address, uplink: 'eth0', underlayMtu, podRange, clusterRange, vni: 1, port: 4789 })
+    const datapath = nodeDatapath(stack, {
+      kind: 'vxlan',
+      uplink: 'eth0',
+      underlay: [{ address, prefix: 24 }],
+      underlayMtu,
+      podRanges: [podRange],
+      clusterRanges: [clusterRange],
+      vni: 1,
+      port: 4789,
+    })
     const plugin = createCniPlugin({ datapath })
     const stateDir = mkdtempSync(join(tmpdir(), 'podwire-cni-'))
     closers.push(() => rmSync(stateDir, { recursive: true, force: true }))
@@ -91,7 +100,7 @@ export function createCniNodes(count: number, underlayMtu = 1500): CniNodes {
       name: 'podwire',
       type: 'podwire',
       datapath: 'vxlan',
-      bridge: vxlanDevices.bridge,
+      bridge: nodeDevices.bridge,
       mtu: underlayMtu - 50,
       ranges: [podRange],
       stateDir,
@@ -110,7 +119,14 @@ export function createCniNodes(count: number, underlayMtu = 1500): CniNodes {
           env: container === undefined ? { CNI_COMMAND: command } : cniEnv(command, container),
           stdin: JSON.stringify({ ...conf, ...extra }),
         }),
-      peer: () => ({ node: name, address, podRange, vtepMac: rtnetlink.link(vxlanDevices.vxlan)?.mac ?? '' }),
+      peer: () => ({
+        node: name,
+        addresses: [address],
+        podRanges: [podRange],
+        datapath: 'vxlan',
+        vtepMac: rtnetlink.link(nodeDevices.vxlan)?.mac,
+        underlayMtu,
+      }),
     }
   })
 

@@ -45,9 +45,8 @@ export async function withControlPlane(t: Test, options: Options, use: (cluster:
     const warnings: unknown[] = []
     const log = { warn: (...words: unknown[]) => void warnings.push(words) }
     const config = {
-      podCidr: '10.244.0.0/16',
-      nodeMaskSize: 24,
-      nodePodCidrs: { 'node-1': '10.244.1.0/24', 'node-2': '10.244.2.0/24' },
+      podCidrs: [{ cidr: '10.244.0.0/16', nodeMask: 24 }],
+      nodePodCidrs: { 'node-1': ['10.244.1.0/24'], 'node-2': ['10.244.2.0/24'] },
       tls: { caFile, certFile: '', keyFile: '' },
     }
     const running = [

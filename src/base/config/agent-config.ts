@@ -1,5 +1,9 @@
 import { z } from 'zod'
 
+/** The ways in which Pod packets can go from node to node. */
+export const datapathKinds = ['vxlan', 'routed', 'bridge', 'mixed'] as const
+export type DatapathKind = (typeof datapathKinds)[number]
+
 /** What bin/agent reads: one JSON file, named by `--config`. Written by whoever starts it (lab, a systemd unit). */
 export const AgentConfig = z.strictObject({
   nodeName: z.string(),
@@ -11,10 +15,19 @@ export const AgentConfig = z.strictObject({
   clusterDns: z.ipv4(),
   clusterDomain: z.string(),
   podCidr: z.cidrv4(),
+  /** The Pods' IPv6 range in a cluster with both families. */
+  podCidr6: z.cidrv6().optional(),
   serviceCidr: z.cidrv4(),
   /** Largest packet of the underlay in bytes; Pods get it less the encapsulation. */
   underlayMtu: z.int(),
-  datapath: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('vxlan'), vni: z.int(), port: z.int() })]),
+  /** This node's addresses on the underlay, one a family, IPv4 first, each with the router that leads beyond the segment. */
+  underlay: z
+    .array(z.strictObject({ address: z.union([z.ipv4(), z.ipv6()]), prefix: z.int(), gateway: z.union([z.ipv4(), z.ipv6()]).optional() }))
+    .min(1),
+  /** What goes from node to node unless ConfigMap kube-system/podwire-agent says otherwise. */
+  datapath: z.strictObject({ kind: z.enum(datapathKinds), vni: z.int(), port: z.int() }),
+  /** With whom BIRD exchanges the routes to nodes on other segments; absent where there is one segment. */
+  bgp: z.strictObject({ localAs: z.int(), neighbourAs: z.int() }).optional(),
   proxy: z.strictObject({ mode: z.enum(['iptables', 'nftables']), masqueradeAll: z.boolean() }),
   containerd: z.strictObject({ socket: z.string(), sandboxImage: z.string() }),
   /** The cgroup below which all Pods of this node live, as `/podwire/shop/node-1`. */
@@ -34,6 +47,8 @@ export const nodePaths = {
   cniSocket: '/run/podwire/cni.sock',
   cniStateDir: '/var/lib/cni/podwire',
   agentConfig: '/etc/podwire/agent.json',
+  birdConfig: '/etc/podwire/bird.conf',
+  birdSocket: '/run/podwire/bird.ctl',
   agentLog: '/var/log/podwire/agent.log',
   containerdLog: '/var/log/podwire/containerd.log',
 } as const

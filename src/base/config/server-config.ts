@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+const Cidr = z.union([z.cidrv4(), z.cidrv6()])
+
 /** Where the server keeps the cluster's objects: below `dataDir`, or in an etcd that several servers may share. */
 export const StoreConfig = z.discriminatedUnion('engine', [
   z.strictObject({ engine: z.literal('lmdb') }),
@@ -29,10 +31,10 @@ export const ServerConfig = z.strictObject({
   /** Kubeconfigs by which the controllers and the scheduler in this process reach the API. */
   controllersKubeconfig: z.string(),
   schedulerKubeconfig: z.string(),
-  podCidr: z.cidrv4(),
-  nodeMaskSize: z.int(),
-  /** Ranges that the lab file fixes, by node name; other nodes get the lowest free one. */
-  nodePodCidrs: z.record(z.string(), z.cidrv4()),
+  /** The ranges of Pods' addresses, one a family, and the prefix length of each node's share. */
+  podCidrs: z.array(z.strictObject({ cidr: Cidr, nodeMask: z.int() })).min(1),
+  /** Shares that the lab file fixes, by node name, as many as there are ranges; other nodes get the lowest free ones. */
+  nodePodCidrs: z.record(z.string(), z.array(Cidr)),
   serviceCidr: z.cidrv4(),
   nodePortRange: z.strictObject({ from: z.int(), to: z.int() }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),

@@ -9,7 +9,7 @@ import { type Controller, type ControllerParts, keyedController } from './contro
 import { onObjectChange } from './object-changes.js'
 
 export interface NodeRanges {
-  /** The range that all Pods' addresses come from. */
+  /** The range that all Pods' addresses of its family come from. */
   readonly podCidr: Cidr
   /** The prefix length of each node's share. */
   readonly nodeMaskSize: number
@@ -19,15 +19,16 @@ export interface NodeRanges {
 
 interface Parts extends ControllerParts {
   readonly nodes: Informer<Node>
-  readonly ranges: NodeRanges
+  /** One a family. */
+  readonly ranges: readonly NodeRanges[]
 }
 
-/** Gives each Node its share of the Pod range. */
+/** Gives each Node its share of the Pod ranges, one a family. */
 export function nodeIpamController(parts: Parts): Controller {
   const { client, nodes, ranges, clock } = parts
   const recorder = createEventRecorder(client, { component: 'node-ipam-controller', ...(clock && { clock }) })
   /** What was given to Nodes whose objects our copy does not show with it yet, by UID. */
-  const given = new Map<string, Cidr>()
+  const given = new Map<string, readonly Cidr[]>()
 
   return keyedController({
     name: 'node-ipam',
@@ -46,19 +47,20 @@ export function nodeIpamController(parts: Parts): Controller {
       const node = nodes.get(key)
       const { uid = '', name = '', deletionTimestamp } = node?.metadata ?? {}
       if (!node || node.spec?.podCIDR || deletionTimestamp !== undefined || given.has(uid)) return
-      const taken = [...nodes.list().flatMap(({ spec }) => (spec?.podCIDR ? [parseCidr(spec.podCIDR)] : [])), ...given.values()]
-      const range = freeRange(ranges, name, taken)
-      if (range === undefined) {
-        const message = `no range of ${ranges.podCidr} is free for node ${name}`
+      const taken = [...nodes.list().flatMap(({ spec }) => rangesOf(spec).map(parseCidr)), ...[...given.values()].flat()]
+      const shares = ranges.map(range => {
+        const share = freeRange(range, name, taken)
+        if (share !== undefined) return share
+        const message = `no range of ${range.podCidr} is free for node ${name}`
         recorder.record(node, { type: 'Warning', reason: 'CIDRNotAvailable', message })
         throw new PodwireError('ADDRESS_EXHAUSTED', message)
-      }
-      given.set(uid, range)
+      })
+      given.set(uid, shares)
       try {
         await client.patch(
           nodeResource,
           { name },
-          { metadata: { uid }, spec: { podCIDR: range, podCIDRs: [range] } },
+          { metadata: { uid }, spec: { podCIDR: shares[0], podCIDRs: shares } },
           { type: 'merge' },
           signal,
         )
@@ -69,6 +71,8 @@ export function nodeIpamController(parts: Parts): Controller {
     },
   })
 }
+
+const rangesOf = (spec: Node['spec']): readonly string[] => spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : [])
 
 /** The node's reserved range, else the lowest that is neither taken nor reserved; undefined when there is none. */
 export function freeRange({ podCidr, nodeMaskSize, reserved }: NodeRanges, name: string, taken: readonly Cidr[]): Cidr | undefined {

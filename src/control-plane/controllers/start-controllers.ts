@@ -37,7 +37,7 @@ import { taintEvictionController } from './taint-eviction.js'
 export interface StartControllersOptions extends Pick<ControllerParts, 'log'> {
   /** Used for everything, over one connection; the caller closes it. */
   readonly client: Client
-  readonly config: Pick<ServerConfig, 'podCidr' | 'nodeMaskSize' | 'nodePodCidrs' | 'tls'>
+  readonly config: Pick<ServerConfig, 'podCidrs' | 'nodePodCidrs' | 'tls'>
   readonly signal: AbortSignal
   readonly clock?: Clock
 }
@@ -70,11 +70,16 @@ export async function startControllers({ client, config, signal, log, clock }: S
     services: follow(services),
   }
   const parts = { client, log, ...(clock && { clock }), ...informers }
-  const ranges = {
-    podCidr: parseCidr(config.podCidr),
-    nodeMaskSize: config.nodeMaskSize,
-    reserved: Object.fromEntries(Object.entries(config.nodePodCidrs).map(([name, range]) => [name, parseCidr(range)])),
-  }
+  const ranges = config.podCidrs.map(({ cidr, nodeMask }, family) => ({
+    podCidr: parseCidr(cidr),
+    nodeMaskSize: nodeMask,
+    reserved: Object.fromEntries(
+      Object.entries(config.nodePodCidrs).flatMap(([name, shares]) => {
+        const share = shares[family]
+        return share === undefined ? [] : [[name, parseCidr(share)]]
+      }),
+    ),
+  }))
   const namespacedResources = resourceTable.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete'))
 
   // First what nodes and Pods wait for when a cluster starts.

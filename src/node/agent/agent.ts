@@ -1,17 +1,19 @@
+import { isDeepStrictEqual } from 'node:util'
+
 import { endpointslices, nodes as nodeResource, services as serviceResource } from '../../api/generated/resources.js'
 import type { EndpointSlice, Node, Service } from '../../api/generated/types.js'
 import type { AgentConfig } from '../../base/config/agent-config.js'
-import { type Cidr, parseCidr, parseIp } from '../../base/net/address.js'
+import { parseCidr, parseIp } from '../../base/net/address.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
 import type { NodeStack } from '../../cni/datapath.js'
 import { startForwardServer } from '../../cni/forward-server.js'
-import { type CniFiles, installCni } from '../../cni/install.js'
+import type { CniFiles } from '../../cni/install.js'
 import { createCniPlugin } from '../../cni/plugin.js'
 import { bridgedPods } from '../../cni/pod-interface.js'
-import { vxlanDatapath, vxlanDevices, vxlanOverhead } from '../../cni/vxlan-datapath.js'
+import type { Bird } from '../../kernel/bird.js'
 import type { Backend } from '../../reconcile/backend.js'
 import { createRunner } from '../../reconcile/runner.js'
 import { buildServiceState } from '../../service-model/build-service-state.js'
@@ -19,14 +21,11 @@ import { defaultMasqueradeBit, nodeFacts, type ProxySettings } from '../../servi
 import type { ServiceState } from '../../service-model/service-state.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
-import { nodeNetwork } from './node-network.js'
-import { buildPeers, podRangeOf, vtepMacAnnotation } from './node-peers.js'
+import type { NodeSettings } from './node-network.js'
+import { type PodNetworkConfig, podNetwork } from './pod-network.js'
 
 /** The parts of the configuration that are the agent's own; the rest is for the parts it is given. */
-export type AgentSettings = Pick<
-  AgentConfig,
-  'nodeName' | 'nodeAddress' | 'uplink' | 'podCidr' | 'serviceCidr' | 'underlayMtu' | 'datapath' | 'proxy' | 'cni'
->
+export type AgentSettings = Pick<AgentConfig, 'nodeAddress' | 'serviceCidr' | 'proxy'> & PodNetworkConfig
 
 /** What the agent is made of, besides its configuration. */
 export interface AgentParts {
@@ -36,14 +35,14 @@ export interface AgentParts {
   readonly proxy: Backend<ServiceState | undefined, unknown, unknown>
   /** Makes the kubelet, which reads the same Services. */
   readonly createKubelet: (services: Informer<Service>) => Kubelet
+  /** Routes to nodes on other segments; without it there are none. */
+  readonly bird?: Bird
   /** The programs that runtimes call. */
   readonly programs: Pick<CniFiles, 'forwarder' | 'plugin' | 'node'>
   readonly clock: Clock
   readonly log: KubeletLog
 }
 
-/** Others' changes of devices and routes are put right so often. */
-const networkIntervals = { minIntervalMs: 10, retryIntervalMs: 250, maxIntervalMs: 30_000, observeIntervalMs: 60_000 }
 /** Rules: at most so often, so that many changed endpoints are one transaction. */
 const proxyIntervals = { minIntervalMs: 100, retryIntervalMs: 1_000, maxIntervalMs: 30_000, observeIntervalMs: 60_000 }
 
@@ -67,64 +66,29 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
   const services = createInformer<Service>(client, serviceResource, { clock, onError })
   const slices = createInformer<EndpointSlice>(client, endpointslices, { clock, onError })
 
-  // The Pod network. Runtimes find the configuration of the network only when Pods can be added.
-  let readyRange: Cidr | undefined
-  async function onSetUp(podRange: Cidr): Promise<void> {
-    await installCni(
-      { confDir: config.cni.confDir, binDir: config.cni.binDir, ...parts.programs },
-      {
-        datapath: config.datapath.kind,
-        bridge: vxlanDevices.bridge,
-        mtu: config.underlayMtu - vxlanOverhead,
-        stateDir: config.cni.stateDir,
-        ranges: [podRange],
-      },
-    )
-    if (readyRange !== podRange) log.info({ podRange }, 'the Pod network is ready')
-    readyRange = podRange
-  }
-  const network = createRunner({
-    ...networkIntervals,
+  // The Pod network.
+  let ready: NodeSettings | undefined
+  const network = podNetwork(config, {
+    client,
+    nodes,
+    stack,
+    bird: parts.bird,
+    programs: parts.programs,
+    wantedKind: () => undefined,
     clock,
-    backend: nodeNetwork({
-      datapathFor: podRange =>
-        vxlanDatapath(stack, {
-          address: parseIp(config.nodeAddress),
-          uplink: config.uplink,
-          underlayMtu: config.underlayMtu,
-          podRange,
-          clusterRange: parseCidr(config.podCidr),
-          vni: config.datapath.vni,
-          port: config.datapath.port,
-        }),
-      onSetUp,
-      async publish({ vtepMac }) {
-        await client.patch(
-          nodeResource,
-          { name: ownName },
-          { metadata: { annotations: { [vtepMacAnnotation]: vtepMac } } },
-          { type: 'merge' },
-          signal,
-        )
-      },
-    }),
-    desired() {
-      const own = nodes.get(ownName)
-      const podRange = podRangeOf(own)
-      const vtepMac = own?.metadata?.annotations?.[vtepMacAnnotation]
-      const published = vtepMac === undefined ? {} : { vtepMac }
-      return podRange === undefined ? undefined : { podRange, published, peers: buildPeers(nodes.list(), ownName) }
-    },
     onError: warn('the Pod network could not be brought up to date'),
+    onReady(settings) {
+      if (!isDeepStrictEqual(ready, settings)) log.info({ ...settings }, 'the Pod network is ready')
+      ready = settings
+    },
   })
-  nodes.onChange(network.trigger)
 
   // CNI calls. DEL is served from the beginning.
   const calls = await startForwardServer(
     config.cni.socket,
     createCniPlugin({
       datapath: bridgedPods(stack),
-      notReady: () => (readyRange !== undefined ? undefined : `node ${ownName} has no Pod network yet`),
+      notReady: () => (ready !== undefined ? undefined : `node ${ownName} has no Pod network yet`),
     }),
   )
 

@@ -1,20 +1,24 @@
 import { isDeepStrictEqual } from 'node:util'
 
+import type { DatapathKind } from '../../base/config/agent-config.js'
 import type { Cidr } from '../../base/net/address.js'
 import type { Datapath, NodeMarks, Peer } from '../../cni/datapath.js'
 import type { Backend } from '../../reconcile/backend.js'
 
 /** What the Pod network of this node must be. */
 export interface NodeNetwork {
-  readonly podRange: Cidr
+  readonly kind: DatapathKind
+  /** One a family, IPv4 first. */
+  readonly podRanges: readonly Cidr[]
   readonly peers: readonly Peer[]
   /** What other nodes are told of this one, as the API server has it now. */
-  readonly published: Partial<NodeMarks>
+  readonly published: { readonly [K in keyof NodeMarks]: NodeMarks[K] | undefined }
 }
 
 /** What it is, as far as is known: undefined when nothing is. */
 export interface AppliedNodeNetwork {
-  readonly podRange: Cidr
+  readonly kind: DatapathKind
+  readonly podRanges: readonly Cidr[]
   readonly datapath: Datapath
   readonly marks: NodeMarks
   readonly peers: readonly Peer[]
@@ -22,14 +26,17 @@ export interface AppliedNodeNetwork {
 
 export interface NodeNetworkPlan {
   readonly wanted: NodeNetwork
-  /** What is set up already for the same range; undefined: the node is set up first. */
+  /** What is set up already for the same datapath and ranges; undefined: the node is set up first. */
   readonly known: AppliedNodeNetwork | undefined
 }
 
+/** A datapath with the ranges it is for. */
+export type NodeSettings = Pick<NodeNetwork, 'kind' | 'podRanges'>
+
 export interface NodeNetworkParts {
-  readonly datapathFor: (podRange: Cidr) => Datapath
+  readonly datapathFor: (settings: NodeSettings) => Datapath
   /** Called each time the node has been set up: Pods may come. */
-  readonly onSetUp: (podRange: Cidr) => Promise<void>
+  readonly onSetUp: (settings: NodeSettings) => Promise<void>
   readonly publish: (marks: NodeMarks, signal: AbortSignal) => Promise<void>
 }
 
@@ -39,15 +46,18 @@ export function nodeNetwork(parts: NodeNetworkParts): Backend<NodeNetwork, Appli
     name: 'node-network',
     // Everything a datapath does is true afterwards whatever was before, so nothing need be known.
     observe: async () => undefined,
-    plan: (wanted, applied) => ({ wanted, known: applied?.podRange === wanted.podRange ? applied : undefined }),
+    plan: (wanted, applied) => {
+      const isSame = applied?.kind === wanted.kind && isDeepStrictEqual(applied.podRanges, wanted.podRanges)
+      return { wanted, known: isSame ? applied : undefined }
+    },
     async apply({ wanted, known }, signal) {
-      const { podRange, peers, published } = wanted
-      const datapath = known?.datapath ?? parts.datapathFor(podRange)
+      const { kind, podRanges, peers, published } = wanted
+      const datapath = known?.datapath ?? parts.datapathFor({ kind, podRanges })
       const marks = known?.marks ?? (await datapath.setUpNode(signal))
-      if (known === undefined) await parts.onSetUp(podRange)
-      if (published.vtepMac !== marks.vtepMac) await parts.publish(marks, signal)
+      if (known === undefined) await parts.onSetUp({ kind, podRanges })
+      if (!isDeepStrictEqual({ ...published }, { ...marks })) await parts.publish(marks, signal)
       if (!isDeepStrictEqual(known?.peers, peers)) await datapath.peersChanged(peers, signal)
-      return { podRange, datapath, marks, peers }
+      return { kind, podRanges, datapath, marks, peers }
     },
   }
 }

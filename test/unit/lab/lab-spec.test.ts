@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
-
 import { defaultLab, LabSpec, labJsonSchema } from '../../../src/lab/lab-spec.js'
+import { parseLab } from '../../../src/lab/parse-lab.js'
 
 t.test('without a file there are three nodes and one host outside', async t => {
   const lab = defaultLab()
@@ -10,8 +10,8 @@ t.test('without a file there are three nodes and one host outside', async t => {
     lab.nodes.map(({ name }) => name),
     ['node-1', 'node-2', 'node-3'],
   )
-  t.strictSame(lab.externals, [{ name: 'ext1' }])
-  t.strictSame(lab.underlay, { subnet: '172.30.0.0/24', mtu: 1500 })
+  t.strictSame(lab.externals, [{ name: 'ext1', segment: 'main' }])
+  t.strictSame(lab.underlay, { subnet: '172.30.0.0/24', mtu: 1500, segments: [] })
   t.equal(defaultLab('shop').name, 'shop')
 })
 
@@ -31,4 +31,11 @@ t.test('the schema for editors is the one in the code', async t => {
   const file = new URL('../../../schemas/lab.schema.json', import.meta.url)
   const stale = 'stale? run: node --import=tsx setup/generate-lab-schema.mjs && npx biome format --write schemas'
   t.strictSame(JSON.parse(readFileSync(file, 'utf8')), JSON.parse(JSON.stringify(labJsonSchema())), stale)
+})
+
+t.test('the examples are valid, and the default one says what is so without a file', async t => {
+  const folder = new URL('../../../examples/labs/', import.meta.url)
+  const read = (name: string) => parseLab(readFileSync(new URL(name, folder), 'utf8'), name)
+  for (const name of readdirSync(folder)) t.doesNotThrow(() => read(name), name)
+  t.strictSame(read('default.yaml'), defaultLab())
 })

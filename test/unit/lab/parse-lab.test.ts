@@ -39,8 +39,8 @@ const cases: Readonly<Record<string, { readonly text: string; readonly want: rea
   "the lab's own host names": {
     text: 'nodes: [{name: control-plane}]\nexternals: [{name: underlay}]',
     want: [
-      '1:16 nodes[0].name: "control-plane" and "underlay" are names of the lab\'s own',
-      '2:20 externals[0].name: "control-plane" and "underlay" are names of the lab\'s own',
+      '1:16 nodes[0].name: "control-plane", "router" and "underlay" are names of the lab\'s own',
+      '2:20 externals[0].name: "control-plane", "router" and "underlay" are names of the lab\'s own',
     ],
   },
   'two hosts of one name': {
@@ -97,14 +97,36 @@ const cases: Readonly<Record<string, { readonly text: string; readonly want: rea
     want: ['1:18 services.cidr: 10.96.0.0/28 is too small: the name server has address number 10; use a /27 or larger'],
   },
   'a port that is none': { text: 'api: {port: 65536}', want: ['1:13 api.port: Too big: expected number to be <=65535'] },
-  'a datapath that there is not': { text: 'datapath: vlan', want: ['1:11 datapath: Invalid input: expected "vxlan"'] },
+  'a datapath that there is not': {
+    text: 'datapath: vlan',
+    want: ['1:11 datapath: Invalid option: expected one of "vxlan"|"routed"|"bridge"|"mixed"'],
+  },
+  'a segment that there is not': {
+    text: 'nodes: [{name: a, segment: east}]\nexternals: [{name: b, segment: west}]',
+    want: [
+      '1:28 nodes[0].segment: the underlay has no segment east; it has main',
+      '2:32 externals[0].segment: the underlay has no segment west; it has main',
+    ],
+  },
+  'segments that are not apart': {
+    text: 'underlay:\n  segments:\n    - {name: main, subnet: 172.30.0.0/16}\n    - {name: east, subnet: 172.31.0.0/28}',
+    want: [
+      '3:14 underlay.segments[0].name: main is already the name of a segment; each needs its own',
+      '3:28 underlay.segments[0].subnet: 172.30.0.0/16 of segment main overlaps 172.30.0.0/24 of the underlay',
+      "4:28 underlay.segments[1].subnet: 172.31.0.0/28 has 14 addresses, but this lab's last host gets number 101; use a /24 or larger",
+    ],
+  },
+  'a flat layer 2 over several segments': {
+    text: 'nodes: [{name: a}, {name: b, segment: east}]\nunderlay: {segments: [{name: east, subnet: 172.31.0.0/24}]}\ndatapath: bridge',
+    want: ['3:11 datapath: bridge is one flat layer 2, but the nodes stand on 2 segments (main, east); use vxlan, routed or mixed'],
+  },
   'unknown keys, with the known one that is nearest': {
     text: 'underly: {}\npods: {nodemask: 24}\nnodes: [{name: a, lables: {}}]\nfoobar: 1',
     want: [
       '1:1 unknown key underly; did you mean underlay?',
       '2:8 pods: unknown key nodemask; did you mean nodeMask?',
       '3:19 nodes[0]: unknown key lables; did you mean labels?',
-      '4:1 unknown key foobar; known are name, nodes, externals, underlay, pods, services, api, datapath, proxy',
+      '4:1 unknown key foobar; known are name, nodes, externals, underlay, pods, services, api, ipFamily, datapath, proxy',
     ],
   },
   'something else than a lab': { text: '- 1', want: ['1:1 Invalid input: expected object, received array'] },
@@ -137,6 +159,6 @@ api: {port: -1}
 t.test('a valid file, counted and listed', async t => {
   t.match(parseLab('nodes: 2\nname: two', 'lab.yaml'), { name: 'two', nodes: [{ name: 'node-1', labels: {} }, { name: 'node-2' }] })
   const listed = parseLab('nodes:\n  - name: left\n    labels: {topology.kubernetes.io/zone: a}\n', 'lab.yaml')
-  t.strictSame(listed.nodes, [{ name: 'left', labels: { 'topology.kubernetes.io/zone': 'a' } }])
+  t.strictSame(listed.nodes, [{ name: 'left', labels: { 'topology.kubernetes.io/zone': 'a' }, segment: 'main' }])
   t.equal(parseLab('', 'lab.yaml').nodes.length, 3, 'an empty file is the default lab')
 })

@@ -117,7 +117,7 @@ t.test('a range that was given but is not seen yet is given to nobody else', asy
   const clock = heldClock()
   const node = (name: string): Node => ({ metadata: { name, uid: name } })
   const nodes = heldInformer(node('a'))
-  const ranges = { podCidr: parseCidr('10.244.0.0/16'), nodeMaskSize: 24, reserved: {} }
+  const ranges = [{ podCidr: parseCidr('10.244.0.0/16'), nodeMaskSize: 24, reserved: {} }]
   run(t, nodeIpamController({ client, log, clock, nodes, ranges }), clock)
   await clock.settle()
   nodes.show(node('b'))
