@@ -25,6 +25,15 @@ export interface ResourceType<T extends KubeObject = KubeObject> extends ApiReso
   readonly columns: readonly TableColumn<T>[]
   /** What the facts do not say; set for resources that a CustomResourceDefinition describes. */
   readonly custom?: CustomBehaviour
+  /** Set where the object is stored as another resource's: another version of it, or the same thing in another group. */
+  readonly storedAs?: StoredForm<T>
+}
+
+/** The form in which the store keeps an object that is served in several. Kind, apiVersion and metadata need no converting. */
+export interface StoredForm<T extends KubeObject = KubeObject> {
+  readonly resource: ApiResource
+  toStored(object: T): KubeObject
+  fromStored(object: KubeObject): T
 }
 
 /** How objects of a custom resource are read, stored and described. */

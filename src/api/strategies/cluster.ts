@@ -1,9 +1,9 @@
-import { type FieldProblem, forbidden, invalid, required } from '../field-problem.js'
+import { type FieldProblem, forbidden, required } from '../field-problem.js'
+import { notNegative, oneOf, positive } from '../field-rules.js'
 import type { Lease, Namespace, Node } from '../generated/types.js'
 import { checkDnsLabel } from '../name-format.js'
 import type { Strategy } from '../resource-type.js'
 import { plainStrategy } from './plain-strategy.js'
-import { oneOf } from './pod-spec-validation.js'
 
 /** The label that carries a namespace's own name. */
 const nameLabel = 'kubernetes.io/metadata.name'
@@ -52,11 +52,6 @@ export const leaseStrategy: Strategy<Lease> = {
   ...plainStrategy,
   validate({ spec }) {
     const { leaseDurationSeconds: duration, leaseTransitions: transitions } = spec ?? {}
-    return [
-      ...(duration !== undefined && duration <= 0 ? [invalid('spec.leaseDurationSeconds', duration, 'must be greater than 0')] : []),
-      ...(transitions !== undefined && transitions < 0
-        ? [invalid('spec.leaseTransitions', transitions, 'must be greater than or equal to 0')]
-        : []),
-    ]
+    return [...positive(duration, 'spec.leaseDurationSeconds'), ...notNegative(transitions, 'spec.leaseTransitions')]
   },
 }

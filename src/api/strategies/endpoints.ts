@@ -1,10 +1,10 @@
 import { type FieldProblem, invalid, invalidAll, required } from '../field-problem.js'
+import { oneOf } from '../field-rules.js'
 import type { EndpointSlice, Endpoints } from '../generated/types.js'
 import { checkDnsLabel, checkPortNumber } from '../name-format.js'
 import type { Strategy } from '../resource-type.js'
 import { validateImmutable, validateUnique } from '../validate-meta.js'
 import { plainStrategy } from './plain-strategy.js'
-import { oneOf } from './pod-spec-validation.js'
 
 const protocols = ['SCTP', 'TCP', 'UDP']
 const largestSlice = 1000

@@ -1,4 +1,5 @@
-import { type FieldProblem, forbidden, invalid, invalidAll, notSupported, required } from '../field-problem.js'
+import { type FieldProblem, forbidden, invalid, invalidAll, required } from '../field-problem.js'
+import { oneOf } from '../field-rules.js'
 import type { Container, ContainerPort, EnvVar, PodSpec, Probe, ResourceRequirements, Volume } from '../generated/types.js'
 import { checkConfigMapKey, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkPortName, checkPortNumber } from '../name-format.js'
 import { validateLabels, validateUnique } from '../validate-meta.js'
@@ -201,7 +202,3 @@ function validateVolume(volume: Volume, field: string): FieldProblem[] {
   if (volume.hostPath && !volume.hostPath.path) problems.push(required(`${field}.hostPath.path`))
   return problems
 }
-
-/** Nothing to say about an absent value: defaults have filled what must be there. */
-export const oneOf = (value: string | undefined, supported: readonly string[], field: string): FieldProblem[] =>
-  value === undefined || supported.includes(value) ? [] : [notSupported(field, value, [...supported].sort())]

@@ -1,10 +1,10 @@
 import { type FieldProblem, forbidden, invalid, invalidAll, required } from '../field-problem.js'
+import { oneOf } from '../field-rules.js'
 import type { Service, ServicePort, ServiceSpec } from '../generated/types.js'
 import { checkDns1035Label, checkDnsLabel, checkDnsSubdomain, checkPortName, checkPortNumber } from '../name-format.js'
 import type { Strategy } from '../resource-type.js'
 import { validateImmutable, validateLabels, validateUnique } from '../validate-meta.js'
 import { plainStrategy } from './plain-strategy.js'
-import { oneOf } from './pod-spec-validation.js'
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
 /** Three hours, upstream's default for ClientIP affinity. */

@@ -1,11 +1,11 @@
-import { type FieldProblem, forbidden, invalid, notSupported, required } from '../field-problem.js'
-import type { Deployment, DeploymentSpec, LabelSelector, PodTemplateSpec, ReplicaSet } from '../generated/types.js'
+import { type FieldProblem, forbidden, invalid, required } from '../field-problem.js'
+import { oneOf } from '../field-rules.js'
+import type { Deployment, DeploymentSpec, ReplicaSet } from '../generated/types.js'
 import type { Strategy } from '../resource-type.js'
-import { selectorMatches } from '../selector.js'
-import { validateImmutable, validateLabelSelector, validateLabels } from '../validate-meta.js'
+import { validateImmutable } from '../validate-meta.js'
 import { plainStrategy } from './plain-strategy.js'
-import { oneOf, validatePodSpec } from './pod-spec-validation.js'
 import { setPodSpecDefaults } from './pod-template.js'
+import { validateLastingTemplate, validateWorkloadSelector } from './workload-template.js'
 
 export const deploymentStrategy: Strategy<Deployment> = {
   ...plainStrategy,
@@ -30,8 +30,8 @@ export const deploymentStrategy: Strategy<Deployment> = {
     if (!spec) return [required('spec')]
     return [
       ...validateCounts(spec),
-      ...validateSelector(spec.selector, spec.template),
-      ...validateTemplate(spec.template),
+      ...validateWorkloadSelector(spec.selector, spec.template, 'deployment'),
+      ...validateLastingTemplate(spec.template),
       ...validateRollout(spec),
     ]
   },
@@ -56,7 +56,11 @@ export const replicaSetStrategy: Strategy<ReplicaSet> = {
 
   validate({ spec }) {
     if (!spec) return [required('spec')]
-    return [...validateCounts(spec), ...validateSelector(spec.selector, spec.template), ...validateTemplate(spec.template)]
+    return [
+      ...validateCounts(spec),
+      ...validateWorkloadSelector(spec.selector, spec.template, 'deployment'),
+      ...validateLastingTemplate(spec.template),
+    ]
   },
 
   validateUpdate: ({ spec }, { spec: previous }) => validateImmutable(spec?.selector, previous?.selector, 'spec.selector'),
@@ -75,35 +79,6 @@ function validateCounts(
   const { progressDeadlineSeconds: deadline, minReadySeconds: ready = 0 } = spec
   if (deadline !== undefined && deadline <= ready) {
     problems.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'))
-  }
-  return problems
-}
-
-function validateSelector(selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): FieldProblem[] {
-  if (!selector) return [required('spec.selector')]
-  const problems = validateLabelSelector(selector, 'spec.selector')
-  const terms = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0)
-  if (terms === 0) problems.push(invalid('spec.selector', selector, 'empty selector is invalid for deployment'))
-  else if (template && problems.length === 0 && !selectorMatches(selector, template.metadata?.labels ?? {})) {
-    problems.push(
-      invalid('spec.template.metadata.labels', template.metadata?.labels ?? null, '`selector` does not match template `labels`'),
-    )
-  }
-  return problems
-}
-
-function validateTemplate(template: PodTemplateSpec | undefined): FieldProblem[] {
-  if (!template) return [required('spec.template')]
-  const problems = [
-    ...validateLabels(template.metadata?.labels, 'spec.template.labels'),
-    ...validatePodSpec(template.spec, 'spec.template.spec'),
-  ]
-  const { restartPolicy, activeDeadlineSeconds } = template.spec ?? {}
-  if (restartPolicy !== undefined && restartPolicy !== 'Always') {
-    problems.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']))
-  }
-  if (activeDeadlineSeconds !== undefined) {
-    problems.push(forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in ReplicaSet is not Supported'))
   }
   return problems
 }

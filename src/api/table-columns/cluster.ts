@@ -1,6 +1,7 @@
-import type { ConfigMap, Event, Lease, Namespace, Node, Secret, ServiceAccount } from '../generated/types.js'
+import type { ConfigMap, Event, EventsEvent, Lease, Namespace, Node, Secret, ServiceAccount } from '../generated/types.js'
 import { ageOf } from '../human-duration.js'
 import type { TableColumn } from '../resource-type.js'
+import { newEventForm } from '../strategies/events.js'
 import { ageColumn, column, nameColumn, orNone, wide } from './column.js'
 
 export const namespaceColumns: readonly TableColumn<Namespace>[] = [
@@ -92,3 +93,9 @@ export const eventColumns: readonly TableColumn<Event>[] = [
   wide('Count', 'string', 'How often', timesSeen),
   { ...nameColumn, priority: 1 },
 ]
+
+/** The same columns for events of the newer group, by its own names of the fields. */
+export const newEventColumns: readonly TableColumn<EventsEvent>[] = eventColumns.map(({ cell, ...column }) => ({
+  ...column,
+  cell: (event, now) => cell(newEventForm.toStored(event) as Event, now),
+}))

@@ -1,3 +1,4 @@
+import type { LabelSelector } from '../generated/types.js'
 import { ageOf } from '../human-duration.js'
 import type { KubeObject, TableColumn } from '../resource-type.js'
 
@@ -49,3 +50,21 @@ export const labelText = (labels: Readonly<Record<string, string>> | undefined):
       .map(key => `${key}=${labels![key]}`)
       .join(','),
   )
+
+/** A selector in kubectl's short form: `app=web,tier in (a,b),!old`. */
+export function selectorText({ matchLabels, matchExpressions = [] }: LabelSelector = {}): string {
+  const equal = Object.keys(matchLabels ?? {}).length > 0 ? [labelText(matchLabels)] : []
+  const others = matchExpressions.map(({ key, operator, values = [] }) => {
+    if (operator === 'Exists') return key
+    if (operator === 'DoesNotExist') return `!${key}`
+    return `${key} ${operator.toLowerCase()} (${[...values].sort().join(',')})`
+  })
+  return [...equal, ...others].join(',') || '<none>'
+}
+
+/** What stands for a value that is not set. */
+export const orUnset = (value: string | number | undefined): string => (value === undefined || value === '' ? '<unset>' : String(value))
+
+/** The addresses of a load balancer, sorted; the whole of them only with `-o wide` upstream. */
+export const ingressAddresses = (ingress: readonly { readonly ip?: string; readonly hostname?: string }[] | undefined): string =>
+  [...new Set((ingress ?? []).map(({ ip, hostname }) => ip || hostname || '').filter(text => text !== ''))].sort().join(',')

@@ -1,4 +1,4 @@
-import type { CustomBehaviour, ResourceType } from '../../api/resource-type.js'
+import type { ResourceType } from '../../api/resource-type.js'
 import { expired } from '../../api/status.js'
 import type { Store, StoreEvent } from '../store/store.js'
 import type { CacheEvent, Collection } from './collection.js'
@@ -34,7 +34,7 @@ export async function startObjectCache(store: Store, signal: AbortSignal): Promi
     return collection
   }
   const collectionOf = (key: string) => collectionAt(key.slice(0, key.indexOf('/', key.indexOf('/', objectsPrefix.length) + 1) + 1))
-  const views = new WeakMap<CustomBehaviour, Collection>()
+  const views = new WeakMap<object, Collection>()
   const waiting = new Set<{ readonly revision: number; readonly resolve: () => void }>()
   let revision = start
 
@@ -68,9 +68,10 @@ export async function startObjectCache(store: Store, signal: AbortSignal): Promi
     },
     collection(resource) {
       const collection = collectionAt(collectionPrefix(resource))
-      if (!resource.custom) return collection
-      const view = views.get(resource.custom) ?? servedCollection(collection, resource)
-      views.set(resource.custom, view)
+      const form = resource.custom ?? resource.storedAs
+      if (!form) return collection
+      const view = views.get(form) ?? servedCollection(collection, resource)
+      views.set(form, view)
       return view
     },
     reached,

@@ -1,4 +1,4 @@
-import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
+import { type ApiResource, apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
 import type { ObjectMeta } from '../../api/generated/types.js'
 import type { JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
@@ -7,9 +7,14 @@ import type { StoredEntry } from '../store/store.js'
 /** Below this prefix of the store lie the objects, and nothing else. */
 export const objectsPrefix = '/registry/'
 
+const storedResource = (resource: ResourceType): ApiResource =>
+  resource.storedAs?.resource ?? { ...resource, version: resource.custom?.storageVersion ?? resource.version }
+
 /** The prefix of all keys of a resource, or of those in one namespace. */
-export const collectionPrefix = ({ group, resource }: ResourceType, namespace?: string): string =>
-  `${objectsPrefix}${group || 'core'}/${resource}/${namespace === undefined ? '' : `${namespace}/`}`
+export function collectionPrefix(served: ResourceType, namespace?: string): string {
+  const { group, resource } = served.storedAs?.resource ?? served
+  return `${objectsPrefix}${group || 'core'}/${resource}/${namespace === undefined ? '' : `${namespace}/`}`
+}
 
 export const objectStoreKey = (resource: ResourceType, { namespace, name }: ObjectKey): string =>
   `${collectionPrefix(resource, resource.namespaced ? (namespace ?? '') : undefined)}${name}`
@@ -31,10 +36,10 @@ const metadataStart = '"metadata":{'
  * before the commit. `decodeStored` puts it in without parsing, so an object is serialised once in its life.
  */
 export function encodeStored(resource: ResourceType, object: KubeObject): Buffer {
-  const { kind: _, apiVersion: __, metadata = {}, ...rest } = object
-  const { resourceVersion: ___, ...meta } = metadata
-  const stored = { ...resource, version: resource.custom?.storageVersion ?? resource.version }
-  return Buffer.from(JSON.stringify({ kind: resource.kind, apiVersion: apiVersionOf(stored), metadata: meta, ...rest }))
+  const { kind: _, apiVersion: __, metadata: ___, ...rest } = resource.storedAs?.toStored(object) ?? object
+  const { resourceVersion: ____, ...metadata } = object.metadata ?? {}
+  const home = storedResource(resource)
+  return Buffer.from(JSON.stringify({ kind: home.kind, apiVersion: apiVersionOf(home), metadata, ...rest }))
 }
 
 export const decodeStored = ({ key, value, modRevision }: StoredEntry): StoredObject => atRevision(key, Buffer.from(value), modRevision)
@@ -43,10 +48,17 @@ export const decodeStored = ({ key, value, modRevision }: StoredEntry): StoredOb
 export const decodeServed = (resource: ResourceType, entry: StoredEntry): StoredObject => servedAs(resource, decodeStored(entry))
 
 /** A stored object as a version of its resource serves it. */
-export function servedAs({ custom }: ResourceType, stored: StoredObject): StoredObject {
-  if (!custom) return stored
-  const object = custom.serve(stored.object as unknown as JsonObject) as unknown as StoredObject['object']
+export function servedAs(resource: ResourceType, stored: StoredObject): StoredObject {
+  const object = inServedForm(resource, stored.object)
   return object === stored.object ? stored : { ...stored, object, bytes: Buffer.from(JSON.stringify(object)) }
+}
+
+function inServedForm(resource: ResourceType, stored: StoredObject['object']): StoredObject['object'] {
+  const { custom, storedAs } = resource
+  if (custom) return custom.serve(stored as unknown as JsonObject) as unknown as StoredObject['object']
+  if (!storedAs) return stored
+  const { kind: _, apiVersion: __, metadata: ___, ...rest } = storedAs.fromStored(stored)
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: stored.metadata, ...rest } as StoredObject['object']
 }
 
 /** The last state of a deleted object, as of the revision that deleted it. */

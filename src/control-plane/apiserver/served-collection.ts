@@ -2,7 +2,7 @@ import type { ResourceType } from '../../api/resource-type.js'
 import type { CacheEvent, Collection } from './collection.js'
 import { type StoredObject, servedAs } from './object-codec.js'
 
-/** A collection of custom resources as one version shows it; what was converted once is kept as long as the original. */
+/** A collection as a resource shows it that is stored in another form; what was converted once is kept as long as the original. */
 export function servedCollection(collection: Collection, resource: ResourceType): Collection {
   const converted = new WeakMap<StoredObject, StoredObject>()
   const serve = (stored: StoredObject): StoredObject => {

@@ -1,0 +1,159 @@
+import { type FieldProblem, invalid, required } from '../field-problem.js'
+import { countOrPercent, namedBy, oneOf } from '../field-rules.js'
+import { autoscalingV2HorizontalPodAutoscalers } from '../generated/resources.js'
+import type {
+  AutoscalingV1HorizontalPodAutoscaler,
+  AutoscalingV2CrossVersionObjectReference,
+  AutoscalingV2HorizontalPodAutoscaler,
+  HPAScalingRules,
+  MetricSpec,
+  MetricStatus,
+  PodDisruptionBudget,
+} from '../generated/types.js'
+import type { Draft } from '../json.js'
+import type { KubeObject, StoredForm, Strategy } from '../resource-type.js'
+import { validateLabelSelector } from '../validate-meta.js'
+import { plainStrategy } from './plain-strategy.js'
+
+/** Upstream's aim where none is given. */
+const defaultCpuPercent = 80
+
+const cpuMetric = (averageUtilization: number): Draft<MetricSpec> => ({
+  type: 'Resource',
+  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } },
+})
+
+function setScalingDefaults(rules: Draft<HPAScalingRules>, direction: 'up' | 'down'): void {
+  rules.selectPolicy ??= 'Max'
+  if (direction === 'up') rules.stabilizationWindowSeconds ??= 0
+  rules.policies ??=
+    direction === 'up'
+      ? [
+          { type: 'Pods', value: 4, periodSeconds: 15 },
+          { type: 'Percent', value: 100, periodSeconds: 15 },
+        ]
+      : [{ type: 'Percent', value: 100, periodSeconds: 15 }]
+}
+
+export const autoscalerStrategy: Strategy<AutoscalingV2HorizontalPodAutoscaler> = {
+  ...plainStrategy,
+  hasGeneration: true,
+  setDefaults({ spec }) {
+    if (!spec) return
+    spec.minReplicas ??= 1
+    if (!spec.metrics?.length) spec.metrics = [cpuMetric(defaultCpuPercent)]
+    if (!spec.behavior) return
+    spec.behavior.scaleUp ??= {}
+    spec.behavior.scaleDown ??= {}
+    setScalingDefaults(spec.behavior.scaleUp, 'up')
+    setScalingDefaults(spec.behavior.scaleDown, 'down')
+  },
+  prepareCreate(autoscaler) {
+    autoscaler.status = { desiredReplicas: 0, currentMetrics: [] } as unknown as NonNullable<typeof autoscaler.status>
+  },
+  validate({ spec }) {
+    if (!spec) return [required('spec')]
+    return [
+      ...validateReplicas(spec),
+      ...validateTarget(spec.scaleTargetRef),
+      ...(spec.metrics ?? []).flatMap((metric, i) => [
+        ...(metric.type
+          ? oneOf(metric.type, ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'], `spec.metrics[${i}].type`)
+          : [required(`spec.metrics[${i}].type`, 'must specify a metric source type')]),
+      ]),
+    ]
+  },
+}
+
+interface Replicas {
+  readonly minReplicas?: number
+  readonly maxReplicas: number
+}
+
+function validateReplicas({ minReplicas, maxReplicas = 0 }: Replicas): FieldProblem[] {
+  const problems: FieldProblem[] = []
+  if (minReplicas !== undefined && minReplicas < 1) {
+    problems.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
+  }
+  if (maxReplicas < 1) problems.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than 0'))
+  if (minReplicas !== undefined && maxReplicas < minReplicas) {
+    problems.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
+  }
+  return problems
+}
+
+const checkSegment = (text: string): string[] =>
+  text === '.' || text === '..'
+    ? [`may not be '${text}'`]
+    : [...(text.includes('/') ? ["may not contain '/'"] : []), ...(text.includes('%') ? ["may not contain '%'"] : [])]
+
+const validateTarget = (target: AutoscalingV2CrossVersionObjectReference | undefined): FieldProblem[] => [
+  ...namedBy(target?.kind, checkSegment, 'spec.scaleTargetRef.kind'),
+  ...namedBy(target?.name, checkSegment, 'spec.scaleTargetRef.name'),
+]
+
+export const autoscalerV1Strategy: Strategy<AutoscalingV1HorizontalPodAutoscaler> = {
+  ...plainStrategy,
+  hasGeneration: true,
+  setDefaults({ spec }) {
+    if (!spec) return
+    spec.minReplicas ??= 1
+    spec.targetCPUUtilizationPercentage ??= defaultCpuPercent
+  },
+  prepareCreate(autoscaler) {
+    autoscaler.status = { currentReplicas: 0, desiredReplicas: 0 }
+  },
+  validate({ spec }) {
+    if (!spec) return [required('spec')]
+    return [...validateReplicas(spec), ...validateTarget(spec.scaleTargetRef)]
+  },
+}
+
+const isCpu = ({ type, resource }: MetricSpec | MetricStatus): boolean => type === 'Resource' && resource?.name === 'cpu'
+
+/** The first version knows one metric: how busy the CPUs are. */
+export const autoscalerV1Form: StoredForm<AutoscalingV1HorizontalPodAutoscaler> = {
+  resource: autoscalingV2HorizontalPodAutoscalers,
+  toStored({ spec, status, ...rest }) {
+    const { targetCPUUtilizationPercentage: wanted, ...others } = spec ?? { maxReplicas: 0, scaleTargetRef: { kind: '', name: '' } }
+    const { currentCPUUtilizationPercentage: is, ...statusRest } = status ?? { currentReplicas: 0, desiredReplicas: 0 }
+    const current = is === undefined ? [] : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: is } } }]
+    return {
+      ...rest,
+      spec: { ...others, metrics: wanted === undefined ? [] : [cpuMetric(wanted)] },
+      ...(status && { status: { ...statusRest, currentMetrics: current } }),
+    } as KubeObject
+  },
+  fromStored(object) {
+    const { spec, status, ...rest } = object as AutoscalingV2HorizontalPodAutoscaler
+    const { metrics = [], behavior: _, ...others } = spec ?? { maxReplicas: 0, scaleTargetRef: { kind: '', name: '' } }
+    const wanted = metrics.find(isCpu)?.resource?.target.averageUtilization
+    const { currentMetrics, conditions: __, ...statusRest } = status ?? { desiredReplicas: 0 }
+    const is = currentMetrics?.find(isCpu)?.resource?.current.averageUtilization
+    return {
+      ...rest,
+      spec: { ...others, ...(wanted !== undefined && { targetCPUUtilizationPercentage: wanted }) },
+      status: { currentReplicas: 0, ...statusRest, ...(is !== undefined && { currentCPUUtilizationPercentage: is }) },
+    }
+  },
+}
+
+export const podDisruptionBudgetStrategy: Strategy<PodDisruptionBudget> = {
+  ...plainStrategy,
+  hasGeneration: true,
+  prepareCreate(budget) {
+    budget.status = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 }
+  },
+  validate({ spec }) {
+    const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy } = spec ?? {}
+    return [
+      ...(minAvailable !== undefined && maxUnavailable !== undefined
+        ? [invalid('spec', spec, 'minAvailable and maxUnavailable cannot be both set')]
+        : []),
+      ...countOrPercent(minAvailable, 'spec.minAvailable'),
+      ...countOrPercent(maxUnavailable, 'spec.maxUnavailable'),
+      ...(selector ? validateLabelSelector(selector, 'spec.selector') : []),
+      ...oneOf(unhealthyPodEvictionPolicy, ['AlwaysAllow', 'IfHealthyBudget'], 'spec.unhealthyPodEvictionPolicy'),
+    ]
+  },
+}

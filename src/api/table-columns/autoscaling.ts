@@ -1,0 +1,81 @@
+import type {
+  AutoscalingV1HorizontalPodAutoscaler,
+  AutoscalingV2HorizontalPodAutoscaler,
+  MetricSpec,
+  MetricStatus,
+  MetricTarget,
+  MetricValueStatus,
+} from '../generated/types.js'
+import type { TableColumn } from '../resource-type.js'
+import { ageColumn, column, nameColumn } from './column.js'
+
+const mostMetrics = 2
+
+interface Aim {
+  readonly label: string
+  readonly target: MetricTarget | undefined
+  readonly current: MetricValueStatus | undefined
+}
+
+/** What a metric is called, is to be and is. */
+function aimOf({ type, resource, containerResource, pods, object, external }: MetricSpec, status: MetricStatus | undefined): Aim {
+  switch (type) {
+    case 'Resource':
+      return { label: `${resource?.name}: `, target: resource?.target, current: status?.resource?.current }
+    case 'ContainerResource':
+      return { label: `${containerResource?.name}: `, target: containerResource?.target, current: status?.containerResource?.current }
+    case 'Pods':
+      return { label: '', target: pods?.target, current: status?.pods?.current }
+    case 'Object':
+      return { label: '', target: object?.target, current: status?.object?.current }
+    default:
+      return { label: '', target: external?.target, current: status?.external?.current }
+  }
+}
+
+function aimText({ label, target, current }: Aim): string {
+  if (target?.averageUtilization !== undefined) {
+    return `${label}${current?.averageUtilization === undefined ? '<unknown>' : `${current.averageUtilization}%`}/${target.averageUtilization}%`
+  }
+  if (target?.averageValue !== undefined) {
+    const suffix = label === '' && target.value === undefined ? ' (avg)' : ''
+    return `${label}${current?.averageValue ?? '<unknown>'}/${target.averageValue}${suffix}`
+  }
+  return `${label}${current?.value ?? '<unknown>'}/${target?.value ?? '<auto>'}`
+}
+
+function targets({ spec, status }: AutoscalingV2HorizontalPodAutoscaler): string {
+  const metrics = spec?.metrics ?? []
+  if (metrics.length === 0) return '<none>'
+  const texts = metrics.slice(0, mostMetrics).map((metric, i) => aimText(aimOf(metric, status?.currentMetrics?.[i])))
+  return metrics.length > mostMetrics ? `${texts.join(', ')} + ${metrics.length - mostMetrics} more...` : texts.join(', ')
+}
+
+const shared: readonly TableColumn<AutoscalingV1HorizontalPodAutoscaler | AutoscalingV2HorizontalPodAutoscaler>[] = [
+  column('MinPods', 'string', 'Never fewer', ({ spec }) => spec?.minReplicas ?? '<unset>'),
+  column('MaxPods', 'string', 'Never more', ({ spec }) => spec?.maxReplicas ?? 0),
+  column('Replicas', 'string', 'Now', ({ status }) => status?.currentReplicas ?? 0),
+  ageColumn,
+]
+const referenceColumn: (typeof shared)[number] = column('Reference', 'string', 'What is scaled', ({ spec }) =>
+  spec ? `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}` : '',
+)
+
+export const autoscalerColumns: readonly TableColumn<AutoscalingV2HorizontalPodAutoscaler>[] = [
+  nameColumn,
+  referenceColumn,
+  column('Targets', 'string', 'What its metrics are, and should be', targets),
+  ...shared,
+]
+
+export const autoscalerV1Columns: readonly TableColumn<AutoscalingV1HorizontalPodAutoscaler>[] = [
+  nameColumn,
+  referenceColumn,
+  column('Targets', 'string', 'What its metrics are, and should be', ({ spec, status }) => {
+    const wanted = spec?.targetCPUUtilizationPercentage
+    if (wanted === undefined) return '<none>'
+    const is = status?.currentCPUUtilizationPercentage
+    return `cpu: ${is === undefined ? '<unknown>' : `${is}%`}/${wanted}%`
+  }),
+  ...shared,
+]
