@@ -3,17 +3,17 @@ import type { IpFamily } from '../base/net/address.js'
 import type { Host } from './host.js'
 import type { Iptables } from './iptables.js'
 
-const programs = {
-  4: { save: 'iptables-nft-save', restore: 'iptables-nft-restore' },
-  6: { save: 'ip6tables-nft-save', restore: 'ip6tables-nft-restore' },
-} as const
+const programs = { 4: 'iptables', 6: 'ip6tables' } as const
 
 /** Seconds to wait for another program that holds the lock. */
 const lockSeconds = '10'
 
-/** iptables by its own programs (the nf_tables variant), executed by `run`: on a host, or in the namespaces of this process. */
-export function execIptables(run: Host['run'], family: IpFamily = 4): Iptables {
-  const { save, restore } = programs[family]
+/** Who keeps the rules in the kernel: nf_tables, or the older tables that a kernel without it has. Each sees only its own. */
+export type IptablesVariant = 'nft' | 'legacy'
+
+/** iptables by its own programs, executed by `run`: on a host, or in the namespaces of this process. */
+export function execIptables(run: Host['run'], family: IpFamily = 4, variant: IptablesVariant = 'nft'): Iptables {
+  const [save, restore] = ['save', 'restore'].map(verb => `${programs[family]}-${variant}-${verb}`) as [string, string]
   return {
     async save(table, signal) {
       const { stdout, stderr, exitCode } = await run([save, '-t', table], { allowFailure: true, signal })

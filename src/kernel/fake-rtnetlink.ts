@@ -122,6 +122,7 @@ export function createFakeRtnetlink(): Rtnetlink {
       links.set(made.index, { ...made, peer: far.index })
     },
     addBridge: ({ name, ...bridge }) => void addLink(`add link ${name}`, { name, kind: 'bridge', ...bridge }),
+    addDummy: ({ name, mtu }) => void addLink(`add link ${name}`, { name, kind: 'dummy', mtu }),
     addVxlan({ name, mtu, mac, ...vxlan }) {
       const operation = `add link ${name}`
       need(operation, vxlan.underlyingLink)

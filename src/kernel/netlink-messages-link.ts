@@ -69,7 +69,8 @@ export function linkAttributes(change: Omit<LinkChange, 'up'>): Attribute[] {
   return attributes
 }
 
-export const bridgeInfo = (): Attribute => [ifla.linkinfo, [[infoAttribute.kind, text('bridge')]]]
+/** The kind of a link that needs no more said of it. */
+export const linkKind = (kind: 'bridge' | 'dummy'): Attribute => [ifla.linkinfo, [[infoAttribute.kind, text(kind)]]]
 
 /** `peer` becomes the other end, with attributes of its own. */
 export const vethInfo = (peer: Omit<LinkChange, 'up'>): Attribute => [

@@ -2,10 +2,10 @@ import { PodwireError } from '../base/errors/podwire-error.js'
 import { type Attribute, nlm } from './netlink-messages.js'
 import {
   AF_BRIDGE,
-  bridgeInfo,
   bridgePortAttributes,
   ifinfomsg,
   linkAttributes,
+  linkKind,
   linkNamed,
   parseLink,
   rtmLink,
@@ -90,7 +90,8 @@ export function openRtnetlink(): Rtnetlink {
           ...(peer.mac === undefined ? {} : { mac: peer.mac }),
         }),
       ]),
-    addBridge: ({ name, ...bridge }) => addLink(name, [...linkAttributes(bridge), bridgeInfo()]),
+    addBridge: ({ name, ...bridge }) => addLink(name, [...linkAttributes(bridge), linkKind('bridge')]),
+    addDummy: ({ name, mtu }) => addLink(name, [...linkAttributes({ mtu }), linkKind('dummy')]),
     addVxlan: ({ name, mtu, mac, ...vxlan }) =>
       addLink(name, [...linkAttributes({ mtu, ...(mac === undefined ? {} : { mac }) }), vxlanInfo(vxlan)]),
     changeLink(index, { up, ...change }) {

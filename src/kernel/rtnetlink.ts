@@ -7,7 +7,7 @@
 export interface Link {
   readonly index: number
   readonly name: string
-  /** `veth`, `bridge`, `vxlan`; undefined for `lo` and physical devices. */
+  /** `veth`, `bridge`, `vxlan`, `dummy`; undefined for `lo` and physical devices. */
   readonly kind: string | undefined
   readonly mac: string
   readonly mtu: number
@@ -89,6 +89,8 @@ export interface Rtnetlink {
     readonly peer: { readonly name: string; readonly netnsFd?: number; readonly mac?: string }
   }): void
   addBridge(bridge: { readonly name: string; readonly mtu: number; readonly mac?: string }): void
+  /** A device that takes packets and drops them, for addresses that are to be local. A kernel may not have it: KERNEL_REFUSED, ENOTSUP. */
+  addDummy(dummy: { readonly name: string; readonly mtu: number }): void
   addVxlan(vxlan: { readonly name: string; readonly mtu: number; readonly mac?: string } & Omit<VxlanOptions, 'learning'>): void
   changeLink(index: number, change: LinkChange): void
   /** A port of a bridge: hairpin mode (IFLA_BRPORT_MODE), MAC learning (IFLA_BRPORT_LEARNING). */

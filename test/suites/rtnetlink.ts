@@ -204,3 +204,23 @@ export async function rtnetlinkContract(t: Test, open: () => Rtnetlink): Promise
     })
   })
 }
+
+/** The same for dummy devices, which not every kernel has. */
+export async function dummyContract(t: Test, open: () => Rtnetlink): Promise<void> {
+  t.test('a dummy device holds addresses though it is down', async t => {
+    const rt = open()
+    rt.addDummy({ name: 'kube-ipvs0', mtu: 1500 })
+    const device = rt.link('kube-ipvs0')
+    t.match(device, { kind: 'dummy', mtu: 1500, isUp: false })
+    const link = device?.index ?? -1
+    rt.addAddress({ link, cidr: '10.96.0.10/32' })
+    t.throws(() => rt.addAddress({ link, cidr: '10.96.0.10/32' }), { message: /EEXIST/ })
+    t.throws(() => rt.addDummy({ name: 'kube-ipvs0', mtu: 1500 }), { message: /EEXIST/ })
+    t.match(rt.addresses(), [{ link, cidr: '10.96.0.10/32' }])
+    rt.deleteAddress({ link, cidr: '10.96.0.10/32' })
+    t.throws(() => rt.deleteAddress({ link, cidr: '10.96.0.10/32' }), { message: /EADDRNOTAVAIL/ })
+    rt.deleteLink(link)
+    t.equal(rt.link('kube-ipvs0'), undefined)
+    rt.close()
+  })
+}
