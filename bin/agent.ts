@@ -42,7 +42,7 @@ const agent = await startAgent(
   config,
   {
     client,
-    stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables, ip6tables: execIptables(localMachine.run, 6) },
+    stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables, ip6tables: execIptables(localMachine.run, 6), run: localMachine.run },
     bird: execBird(localMachine.run, { config: nodePaths.birdConfig, configHere: nodePaths.birdConfig, socket: nodePaths.birdSocket }),
     proxy:
       config.proxy.mode === 'iptables'

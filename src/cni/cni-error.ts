@@ -12,10 +12,12 @@ export const cniErrorCodes = {
   badConfig: 7,
   tryAgainLater: 11,
   notAvailable: 50,
+  limitedConnectivity: 51,
   interfaceExists: 100,
   addressExhausted: 101,
   kernelRefused: 102,
   checkFailed: 103,
+  addressInUse: 104,
   internal: 110,
 } as const
 export type CniErrorCode = (typeof cniErrorCodes)[keyof typeof cniErrorCodes]
@@ -28,8 +30,8 @@ export interface CniErrorAnswer {
   readonly details?: string
 }
 
-/** An error that answers with `code`; `details` goes into the answer's field of that name. */
-export function cniError(code: CniErrorCode, message: string, details?: string): PodwireError {
+/** An error that answers with `code`, one of ours or of a plugin that we called; `details` goes into the answer's field of that name. */
+export function cniError(code: number, message: string, details?: string): PodwireError {
   return new PodwireError('CNI_REFUSED', message, { cause: { cniErrorCode: code }, ...(details === undefined ? {} : { hint: details }) })
 }
 

@@ -24,11 +24,15 @@ export type CniResult = z.infer<typeof CniResult>
 
 /** `prevResult` of a configuration, of any version from 0.3.0; undefined when there is none. */
 export function parsePrevResult(value: unknown): CniResult | undefined {
-  if (value === undefined || value === null) return undefined
+  return value === undefined || value === null ? undefined : parseResult(value, 'prevResult')
+}
+
+/** A result of any version from 0.3.0; `what` stands in the error of one that is none. */
+export function parseResult(value: unknown, what: string): CniResult {
   const result = CniResult.safeParse(value)
   if (result.success) return result.data
   const problems = result.error.issues.map(({ path, message }) => `${z.core.toDotPath(path)}: ${message}`)
-  throw cniError(cniErrorCodes.undecodable, `prevResult: ${problems.join('; ')}`)
+  throw cniError(cniErrorCodes.undecodable, `${what}: ${problems.join('; ')}`)
 }
 
 /** The result as a configuration of `version` expects it. */
@@ -56,6 +60,7 @@ export function appendResult(previous: CniResult | undefined, ours: CniResult): 
     interfaces: [...previous.interfaces, ...ours.interfaces],
     ips: [...previous.ips, ...ips],
     routes: [...previous.routes, ...ours.routes],
+    dns: { ...previous.dns, ...ours.dns },
   }
 }
 

@@ -2,14 +2,16 @@ import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync }
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PodwireError } from '../base/errors/podwire-error.js'
-import { type Cidr, cidrParts, cidrSize, type Ip, indexInCidr, isIp, nthAddress, parseIp } from '../base/net/address.js'
+import { type Cidr, type Ip, isIp, parseIp } from '../base/net/address.js'
+import { type AddressRange, addressesAfter, type RangeSet, rangeOf, sizeOfRange } from './address-range.js'
+import { cniError, cniErrorCodes } from './cni-error.js'
 import type { AttachmentKey } from './request.js'
 
-/** An address that belongs to a Pod's interface, with the range it is from. */
+/** An address that belongs to a Pod's interface. */
 export interface Allocation {
-  readonly range: Cidr
   readonly address: Ip
-  /** The first address of the range: the node's own on the bridge. */
+  /** What the range says is on the link. */
+  readonly subnet: Cidr
   readonly gateway: Ip
 }
 
@@ -22,24 +24,23 @@ export interface Allocation {
  */
 export interface Ipam {
   /**
-   * One address of each range for `owner`, durable when the promise resolves; the addresses it holds already, if any.
-   * Addresses are taken in turn, so that one just released rests as long as possible. ADDRESS_EXHAUSTED when a range is full.
+   * One address of each set for `owner`, durable when the promise resolves; the addresses it holds already, if any.
+   * Addresses are taken in turn, so that one just released rests as long as possible. ADDRESS_EXHAUSTED when a set is full.
+   * Addresses asked for are given or refused: code 7 when no set has them, code 104 when another Pod has them.
    */
-  allocate(owner: AttachmentKey): Promise<readonly Allocation[]>
+  allocate(owner: AttachmentKey, requested?: readonly Ip[]): Promise<readonly Allocation[]>
   /** Frees what `owner` holds; nothing to free is no error. */
   release(owner: AttachmentKey): Promise<void>
+  /** What `owner` holds, of whatever range. */
+  heldBy(owner: AttachmentKey): readonly Ip[]
   /** Every address in use and by whom. */
   list(): ReadonlyMap<Ip, AttachmentKey>
-  /** The ranges that have no address left. */
-  exhausted(): readonly Cidr[]
+  /** The sets that have no address left. */
+  exhausted(): readonly RangeSet[]
 }
 
-/** The allocations kept in `dir`, which is made when missing. CONFIG_INVALID for ranges too small to hold a Pod. */
-export function openIpam(dir: string, ranges: readonly Cidr[]): Ipam {
-  for (const range of ranges) {
-    if (cidrSize(range) < 4n)
-      throw new PodwireError('CONFIG_INVALID', `${range} has no room for Pods: use a /30 (IPv4), a /126 (IPv6) or larger`)
-  }
+/** The allocations kept in `dir`, which is made when missing. */
+export function openIpam(dir: string, sets: readonly RangeSet[]): Ipam {
   mkdirSync(dir, { recursive: true })
 
   const list = (): ReadonlyMap<Ip, AttachmentKey> => {
@@ -51,41 +52,69 @@ export function openIpam(dir: string, ranges: readonly Cidr[]): Ipam {
     return owners
   }
 
-  /** Indices of a range that Pods may have: not the network, the gateway or (IPv4) the broadcast address. */
-  const usable = (range: Cidr) => ({ first: 2n, last: cidrSize(range) - (cidrParts(range).family === 4 ? 2n : 1n) })
-  const lastFile = (range: Cidr): string => join(dir, `last-${range.replace('/', '-')}`)
+  const heldBy = (owner: AttachmentKey): readonly Ip[] =>
+    [...list()].filter(([, holder]) => isSame(holder, owner)).map(([address]) => address)
 
-  function claim(range: Cidr, owner: AttachmentKey, used: ReadonlyMap<Ip, AttachmentKey>): Ip {
-    const { first, last } = usable(range)
-    const count = last - first + 1n
-    const latest = readLink(lastFile(range))
-    const start = latest !== undefined && isIp(latest) ? (indexInCidr(range, parseIp(latest)) ?? first - 1n) - first + 1n : 0n
-    for (let i = 0n; i < count; i++) {
-      const address = nthAddress(range, first + ((start + i) % count))
-      if (used.has(address)) continue
-      if (!makeLink(`${owner.containerId}/${owner.ifname}`, join(dir, address))) continue
-      const temporary = `${lastFile(range)}.${process.pid}`
+  const take = (address: Ip, owner: AttachmentKey): boolean => makeLink(`${owner.containerId}/${owner.ifname}`, join(dir, address))
+
+  function takeNext(set: RangeSet, owner: AttachmentKey, used: ReadonlyMap<Ip, AttachmentKey>): { range: AddressRange; address: Ip } {
+    const lastFile = join(dir, `last-${set[0].subnet.replace('/', '-')}`)
+    const latest = readLink(lastFile)
+    for (const candidate of addressesAfter(set, latest !== undefined && isIp(latest) ? parseIp(latest) : undefined)) {
+      if (used.has(candidate.address) || !take(candidate.address, owner)) continue
+      const temporary = `${lastFile}.${process.pid}`
       rmSync(temporary, { force: true })
-      symlinkSync(address, temporary)
-      renameSync(temporary, lastFile(range))
-      return address
+      symlinkSync(candidate.address, temporary)
+      renameSync(temporary, lastFile)
+      return candidate
     }
-    throw new PodwireError('ADDRESS_EXHAUSTED', `all ${count} Pod addresses of ${range} are in use`, {
+    const count = set.reduce((sum, range) => sum + sizeOfRange(range), 0n)
+    throw new PodwireError('ADDRESS_EXHAUSTED', `all ${count} Pod addresses of ${textOfSet(set)} are in use`, {
       hint: 'Delete Pods of this node, or give its Node object a larger podCIDR.',
     })
   }
 
+  function takeRequested(set: RangeSet, address: Ip, owner: AttachmentKey): { range: AddressRange; address: Ip } {
+    const range = rangeOf(set, address)
+    if (range === undefined) throw new PodwireError('INTERNAL', `${address} was looked for in ${textOfSet(set)}`)
+    if (take(address, owner)) return { range, address }
+    const holder = readOwner(join(dir, address))
+    throw cniError(cniErrorCodes.addressInUse, `${address} was asked for and belongs to container ${holder?.containerId}`)
+  }
+
+  /** One request a set, in the order of the sets. */
+  function assign(requested: readonly Ip[]): ReadonlyMap<RangeSet, Ip> {
+    const wishes = new Map<RangeSet, Ip>()
+    for (const address of requested) {
+      const set = sets.find(candidate => !wishes.has(candidate) && rangeOf(candidate, address) !== undefined)
+      if (set === undefined) {
+        const list = sets.map(textOfSet).join(' and ')
+        throw cniError(
+          cniErrorCodes.badConfig,
+          `${address} was asked for and is no Pod address of ${list}, or not the only one asked of it`,
+        )
+      }
+      wishes.set(set, address)
+    }
+    return wishes
+  }
+
   return {
     list,
-    async allocate(owner) {
+    heldBy,
+    async allocate(owner, requested = []) {
+      const wishes = assign(requested)
       const used = list()
+      const mine = [...used].filter(([, holder]) => isSame(holder, owner)).map(([address]) => address)
       const taken: Ip[] = []
       try {
-        const allocations = ranges.map(range => {
-          const held = [...used].find(([address, holder]) => isSame(holder, owner) && indexInCidr(range, address) !== undefined)?.[0]
-          const address = held ?? claim(range, owner, used)
-          if (held === undefined) taken.push(address)
-          return { range, address, gateway: nthAddress(range, 1) }
+        const allocations = sets.map((set): Allocation => {
+          const wish = wishes.get(set)
+          const held = mine.find(address => rangeOf(set, address) !== undefined && (wish ?? address) === address)
+          if (held !== undefined) return allocationOf(rangeOf(set, held)!, held)
+          const { range, address } = wish === undefined ? takeNext(set, owner, used) : takeRequested(set, wish, owner)
+          taken.push(address)
+          return allocationOf(range, address)
         })
         await syncDirectory(dir)
         return allocations
@@ -95,23 +124,24 @@ export function openIpam(dir: string, ranges: readonly Cidr[]): Ipam {
       }
     },
     async release(owner) {
-      const held = [...list()].filter(([, holder]) => isSame(holder, owner))
-      for (const [address] of held) rmSync(join(dir, address), { force: true })
+      const held = heldBy(owner)
+      for (const address of held) rmSync(join(dir, address), { force: true })
       if (held.length > 0) await syncDirectory(dir)
     },
     exhausted() {
-      const used = list()
-      return ranges.filter(range => {
-        const { first, last } = usable(range)
-        const inUse = [...used.keys()].filter(address => {
-          const index = indexInCidr(range, address)
-          return index !== undefined && index >= first && index <= last
-        })
-        return BigInt(inUse.length) > last - first
+      const used = [...list().keys()]
+      return sets.filter(set => {
+        const inUse = used.filter(address => rangeOf(set, address) !== undefined).length
+        return BigInt(inUse) >= set.reduce((sum, range) => sum + sizeOfRange(range), 0n)
       })
     },
   }
 }
+
+const allocationOf = ({ subnet, gateway }: AddressRange, address: Ip): Allocation => ({ address, subnet, gateway })
+
+/** The set as messages name it. */
+export const textOfSet = (set: RangeSet): string => set.map(({ subnet }) => subnet).join(', ')
 
 const isSame = (a: AttachmentKey, b: AttachmentKey): boolean => a.containerId === b.containerId && a.ifname === b.ifname
 

@@ -7,7 +7,7 @@ import type { Datapath, NodeStack } from './datapath.js'
 import { ensureMasquerade } from './masquerade.js'
 import { ensureBridge, ensureNodeSysctls, ensureVxlan } from './node-devices.js'
 import { peerTables, vxlanOverhead } from './peer-tables.js'
-import { bridgedPods } from './pod-interface.js'
+import { podInterfaces } from './pod-interface.js'
 import { ensureUplink, segmentRange, type UnderlayAddress } from './uplink.js'
 
 /** The devices of podwire on every node. */
@@ -72,7 +72,7 @@ export function nodeDatapath(stack: NodeStack, node: DatapathNode, bird?: Bird):
       await exchangeRoutes(signal)
       return { datapath: kind, vtepMac: vxlan?.mac, underlayMtu }
     },
-    ...bridgedPods(stack),
+    ...podInterfaces(stack),
     async peersChanged(peers, signal) {
       const wanted = { kind, onLink: underlay.map(segmentRange), underlayMtu, peers }
       await tables.apply(tables.plan(wanted, await tables.observe(signal)), signal)

@@ -1,26 +1,41 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 
-import { cidrParts, ipFamily } from '../base/net/address.js'
+import { isPodwireError } from '../base/errors/podwire-error.js'
+import { ipFamily } from '../base/net/address.js'
+import { forgetFlowsOf } from '../kernel/netlink-conntrack.js'
 import { openRtnetlink } from '../kernel/netlink-rtnetlink.js'
 import { withNetns } from '../kernel/netns.js'
-import type { Rtnetlink } from '../kernel/rtnetlink.js'
+import type { Link, Rtnetlink } from '../kernel/rtnetlink.js'
 import { errnoOf } from '../kernel/syscalls.js'
+import { ensureSysctl } from '../kernel/sysctl.js'
 import { cniError, cniErrorCodes } from './cni-error.js'
-import type { Datapath, NodeStack, PodInterface } from './datapath.js'
-import { hostVethPattern } from './pod-names.js'
+import type { CheckedPodInterface, Datapath, NodeStack, PodAddress, PodInterface } from './datapath.js'
+import { ensurePodBridge } from './pod-bridge.js'
+import { connectRouted, routedProblems } from './routed-end.js'
 
 /** The parts of the node's stack that Pod interfaces need. */
 export type PodStack = Pick<NodeStack, 'enter' | 'rtnetlink'>
 
 /** The parts of a datapath that CNI calls need. */
-export type PodDatapath = Pick<Datapath, 'add' | 'check' | 'del' | 'gc'>
+export type PodDatapath = Pick<Datapath, 'add' | 'check' | 'exists' | 'del' | 'gc' | 'trouble'>
 
-/** Pods as ports of the node's bridge. */
-export const bridgedPods = (stack: PodStack): PodDatapath => ({
+/** Pods by veth pairs: as ports of the node's bridge, or routed to one by one. */
+export const podInterfaces = (stack: PodStack): PodDatapath => ({
   add: pod => addPodInterface(stack, pod),
   check: pod => checkPodInterface(stack, pod),
-  del: hostVeth => deletePodInterface(stack.rtnetlink, hostVeth),
-  gc: (keep, bridge) => deleteUnknownPodInterfaces(stack.rtnetlink, keep, bridge),
+  exists: hostVeth => stack.rtnetlink.link(hostVeth) !== undefined,
+  del(hostVeth, addresses) {
+    deletePodInterface(stack.rtnetlink, hostVeth)
+    stack.enter(() => {
+      for (const address of addresses) forgetFlowsOf(address)
+    })
+  },
+  gc: (keep, group) => deleteUnknownPodInterfaces(stack.rtnetlink, keep, group),
+  trouble(name) {
+    const bridge = stack.rtnetlink.link(name)
+    if (bridge === undefined) return `the node has no bridge ${name}`
+    return bridge.isUp ? undefined : `the bridge ${name} is down`
+  },
 })
 
 const defaultRoutes = { 4: '0.0.0.0/0', 6: '::/0' } as const
@@ -28,34 +43,35 @@ const defaultRoutes = { 4: '0.0.0.0/0', 6: '::/0' } as const
 /** The default route's destination in the family of `address`, as CNI results name it. */
 export const defaultRouteFor = (address: Parameters<typeof ipFamily>[0]): string => defaultRoutes[ipFamily(address)]
 
-const interfaceAddress = ({ address, range }: PodInterface['addresses'][number]): string => `${address}/${cidrParts(range).prefix}`
+export const interfaceAddress = ({ address, prefix }: PodAddress): string => `${address}/${prefix}`
 
 /**
- * Connects a Pod to the node's bridge: a veth pair, its far end in the Pod with addresses and default routes, its near end a port
- * of the bridge in hairpin mode, without which a Pod could not reach itself through a Service. After an error nothing is left.
+ * Connects a Pod to the node: a veth pair, its far end in the Pod with addresses and routes, its near end a port of the bridge
+ * in hairpin mode, without which a Pod could not reach itself through a Service, or with the gateways' addresses of its own.
+ * After an error nothing is left.
  */
-function addPodInterface({ rtnetlink, enter }: PodStack, pod: PodInterface): { readonly hostMac: string } {
-  const netnsFd = openPodNetns(pod.netns, enter)
+function addPodInterface(stack: PodStack, pod: PodInterface): { readonly hostMac: string } {
+  const { rtnetlink } = stack
+  const netnsFd = openPodNetns(pod.netns, stack.enter)
   try {
     return inNetns(pod.netns, inside => {
       if (inside.link(pod.ifname) !== undefined) {
         throw cniError(cniErrorCodes.interfaceExists, `interface ${pod.ifname} exists already in ${pod.netns}`)
       }
-      const bridge = rtnetlink.link(pod.bridge)
-      if (bridge === undefined) {
-        throw cniError(cniErrorCodes.tryAgainLater, `the node has no bridge ${pod.bridge} yet`, 'The agent of the node makes it.')
-      }
-      rtnetlink.addVeth({ name: pod.hostVeth, mtu: pod.mtu, peer: { name: pod.ifname, netnsFd, mac: pod.mac } })
+      const bridge = pod.bridge === undefined ? undefined : ensurePodBridge(stack, pod.bridge, pod)
+      const { hostVeth: name, mtu, group, mac } = pod
+      const master = bridge === undefined ? {} : { master: bridge.index }
+      rtnetlink.addVeth({ name, mtu, group, ...master, peer: { name: pod.ifname, netnsFd, mac } })
       try {
+        const host = rtnetlink.link(name)
+        if (host === undefined) throw cniError(cniErrorCodes.kernelRefused, `${name} vanished while it was set up`)
+        if (bridge !== undefined) rtnetlink.changeBridgePort(host.index, { hairpin: true })
+        rtnetlink.changeLink(host.index, { alias: pod.alias, up: true })
         setUpInside(inside, pod)
-        const host = rtnetlink.link(pod.hostVeth)
-        if (host === undefined) throw cniError(cniErrorCodes.kernelRefused, `${pod.hostVeth} vanished while it was set up`)
-        rtnetlink.changeLink(host.index, { master: bridge.index, alias: pod.alias })
-        rtnetlink.changeBridgePort(host.index, { hairpin: true })
-        rtnetlink.changeLink(host.index, { up: true })
+        if (bridge === undefined) connectRouted(stack, pod, host)
         return { hostMac: host.mac }
       } catch (error) {
-        deletePodInterface(rtnetlink, pod.hostVeth)
+        deletePodInterface(rtnetlink, name)
         throw error
       }
     })
@@ -65,51 +81,71 @@ function addPodInterface({ rtnetlink, enter }: PodStack, pod: PodInterface): { r
 }
 
 function setUpInside(inside: Rtnetlink, pod: PodInterface): void {
-  const links = inside.links()
-  const [loopback, link] = ['lo', pod.ifname].map(name => links.find(candidate => candidate.name === name))
+  const [loopback, link] = ['lo', pod.ifname].map(name => inside.link(name))
   if (loopback === undefined || link === undefined)
     throw cniError(cniErrorCodes.kernelRefused, `${pod.ifname} vanished while it was set up`)
-  inside.changeLink(loopback.index, { up: true })
-  for (const allocation of pod.addresses) inside.addAddress({ link: link.index, cidr: interfaceAddress(allocation) })
+  if (!loopback.isUp) inside.changeLink(loopback.index, { up: true })
+  withNetns(pod.netns, () => setSysctls(pod))
+  // IPv6 addresses are usable at once: duplicates are impossible, since they are allocated, so the kernel is told not to look for them.
+  for (const address of pod.addresses) inside.addAddress({ link: link.index, cidr: interfaceAddress(address) })
   inside.changeLink(link.index, { up: true })
-  for (const { gateway } of pod.addresses) {
-    inside.replaceRoute({ destination: 'default', gateway, link: link.index })
+  for (const { destination, gateway } of pod.routes) {
+    inside.replaceRoute({
+      destination,
+      link: link.index,
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(gateway !== undefined && pod.bridge === undefined ? { onlink: true } : {}),
+    })
+  }
+}
+
+/** A Pod takes no routers' advice: its routes are given. A runtime may have turned IPv6 off where it did not know of any. */
+function setSysctls({ ifname, addresses }: PodInterface): void {
+  const hasIpv6 = addresses.some(({ address }) => ipFamily(address) === 6)
+  const key = (name: string): string => `net/ipv6/conf/${ifname}/${name}`
+  if (hasIpv6) ensureSysctl(key('disable_ipv6'), '0')
+  try {
+    ensureSysctl(key('accept_ra'), '0')
+  } catch (error) {
+    if (hasIpv6 || !isPodwireError(error, 'KERNEL_UNSUPPORTED')) throw error // A kernel without IPv6 needs none of it.
   }
 }
 
 /** Compares the kernel with what `addPodInterface` makes, and lists every difference in one error. */
-function checkPodInterface({ rtnetlink, enter }: PodStack, pod: PodInterface): void {
-  closeSync(openPodNetns(pod.netns, enter))
-  const problems: string[] = []
-  const expect = (isTrue: boolean, problem: string): void => {
-    if (!isTrue) problems.push(problem)
-  }
-  inNetns(pod.netns, inside => {
+function checkPodInterface(stack: PodStack, pod: CheckedPodInterface): void {
+  closeSync(openPodNetns(pod.netns, stack.enter))
+  const problems = inNetns(pod.netns, inside => {
     const link = inside.link(pod.ifname)
-    if (link === undefined) return expect(false, `${pod.ifname} is missing in ${pod.netns}`)
-    expect(link.isUp, `${pod.ifname} is down`)
-    expect(link.mac === pod.mac, `${pod.ifname} has MAC ${link.mac} instead of ${pod.mac}`)
-    expect(link.mtu === pod.mtu, `${pod.ifname} has MTU ${link.mtu} instead of ${pod.mtu}`)
-    const addresses = inside.addresses().filter(address => address.link === link.index)
-    const routes = inside.routes().filter(route => route.link === link.index)
-    for (const allocation of pod.addresses) {
-      const wanted = interfaceAddress(allocation)
-      expect(
-        addresses.some(({ cidr }) => cidr === wanted),
-        `${pod.ifname} lacks address ${wanted}`,
-      )
-      expect(
-        routes.some(({ destination, gateway }) => destination === 'default' && gateway === allocation.gateway),
-        `the default route via ${allocation.gateway} is missing`,
-      )
-    }
-    const host = rtnetlink.link(pod.hostVeth)
-    const bridge = rtnetlink.link(pod.bridge)
-    expect(host?.peer === link.index, `${pod.hostVeth} on the node is missing or leads elsewhere`)
-    expect(host?.isUp === true, `${pod.hostVeth} is down`)
-    expect(bridge !== undefined && host?.master === bridge.index, `${pod.hostVeth} is no port of ${pod.bridge}`)
+    if (link === undefined) return [`${pod.ifname} is missing in ${pod.netns}`]
+    return [...problemsInside(inside, pod, link), ...problemsOnNode(stack, pod, link)]
   })
   if (problems.length > 0) throw cniError(cniErrorCodes.checkFailed, problems.join('; '))
+}
+
+function problemsInside(inside: Rtnetlink, pod: CheckedPodInterface, link: Link): readonly string[] {
+  const addresses = inside.addresses().filter(address => address.link === link.index)
+  const routes = inside.routes().filter(route => route.link === link.index)
+  const lost = pod.addresses.map(interfaceAddress).filter(wanted => !addresses.some(({ cidr }) => cidr === wanted))
+  const unrouted = pod.routes.filter(
+    wanted => !routes.some(({ destination, gateway }) => destination === wanted.destination && gateway === wanted.gateway),
+  )
+  return [
+    ...(link.isUp ? [] : [`${pod.ifname} is down`]),
+    ...(link.mac === pod.mac ? [] : [`${pod.ifname} has MAC ${link.mac} instead of ${pod.mac}`]),
+    ...(pod.mtu === undefined || link.mtu === pod.mtu ? [] : [`${pod.ifname} has MTU ${link.mtu} instead of ${pod.mtu}`]),
+    ...lost.map(address => `${pod.ifname} lacks address ${address}`),
+    ...unrouted.map(({ destination, gateway }) => `the ${destination} route via ${gateway ?? pod.ifname} is missing`),
+  ]
+}
+
+function problemsOnNode(stack: PodStack, pod: CheckedPodInterface, link: Link): readonly string[] {
+  const host = stack.rtnetlink.link(pod.hostVeth)
+  if (host?.peer !== link.index) return [`${pod.hostVeth} on the node is missing or leads elsewhere`]
+  const down = host.isUp ? [] : [`${pod.hostVeth} is down`]
+  if (pod.bridge === undefined) return [...down, ...routedProblems(stack, pod, host)]
+  const bridge = stack.rtnetlink.link(pod.bridge)
+  const isPort = bridge !== undefined && host.master === bridge.index
+  return [...down, ...(isPort ? [] : [`${pod.hostVeth} is no port of ${pod.bridge}`])]
 }
 
 /** Removes both ends by the one on the node. */
@@ -124,14 +160,9 @@ function deletePodInterface(rtnetlink: Rtnetlink, hostVeth: string): void {
   }
 }
 
-/** Removes the Pod interfaces on `bridge` that nobody claims. */
-function deleteUnknownPodInterfaces(rtnetlink: Rtnetlink, keep: ReadonlySet<string>, bridge: string): readonly string[] {
-  const links = rtnetlink.links()
-  const master = links.find(({ name }) => name === bridge)?.index
-  const unknown = links.filter(
-    link => link.master === master && link.kind === 'veth' && hostVethPattern.test(link.name) && !keep.has(link.name),
-  )
-  if (master === undefined) return []
+/** Removes the Pod interfaces of the network that nobody claims. */
+function deleteUnknownPodInterfaces(rtnetlink: Rtnetlink, keep: ReadonlySet<string>, group: number): readonly string[] {
+  const unknown = rtnetlink.links().filter(link => link.group === group && link.kind === 'veth' && !keep.has(link.name))
   for (const { name } of unknown) deletePodInterface(rtnetlink, name)
   return unknown.map(({ name }) => name)
 }

@@ -3,9 +3,6 @@ import { createHash } from 'node:crypto'
 import { type Ip, ipFamily, ipToBytes } from '../base/net/address.js'
 import type { AttachmentKey, PodNames } from './request.js'
 
-/** Names of Pod interfaces on the node; nothing else of podwire is called so. */
-export const hostVethPattern = /^veth[0-9a-f]{8}$/
-
 /**
  * The name of a Pod interface's end on the node, the same for every Pod of that name, so that people and captures find it again.
  * Without a Pod (cnitool) the container stands in; a second interface of one Pod gets a name of its own.
@@ -15,6 +12,9 @@ export function hostVethName({ namespace, name }: PodNames, { containerId, ifnam
   const subject = ifname === 'eth0' ? owner : `${owner}/${ifname}`
   return `veth${createHash('sha256').update(subject).digest('hex').slice(0, 8)}`
 }
+
+/** The number that marks the links of a network on this node. Never 0, which is what links have that nobody marked. */
+export const networkGroup = (network: string): number => createHash('sha256').update(network).digest().readUInt32LE(0) >>> 1 || 1
 
 /** The alias of that end, for `ip link`. */
 export const hostVethAlias = ({ namespace, name }: PodNames, { containerId }: AttachmentKey): string =>

@@ -22,11 +22,20 @@ export interface PodNames {
   readonly uid: string
 }
 
+/** What a person asks for in CNI_ARGS, unchecked; a network configuration may ask for the same in other ways. */
+export interface AskedFor {
+  readonly ips: readonly string[]
+  readonly mac: string | undefined
+}
+
 /** The CNI_* variables of one call, checked. */
 export type CniRequest =
-  | (AttachmentKey & { readonly command: 'ADD' | 'CHECK'; readonly netns: string; readonly pod: PodNames })
-  | (AttachmentKey & { readonly command: 'DEL'; readonly netns: string | undefined; readonly pod: PodNames })
+  | (AttachmentKey & { readonly command: 'ADD' | 'CHECK'; readonly netns: string; readonly pod: PodNames; readonly asked: AskedFor })
+  | (AttachmentKey & { readonly command: 'DEL'; readonly netns: string | undefined; readonly pod: PodNames; readonly asked: AskedFor })
   | { readonly command: 'GC' | 'STATUS' | 'VERSION' }
+
+export type AddRequest = Extract<CniRequest, { command: 'ADD' | 'CHECK' }>
+export type DelRequest = Extract<CniRequest, { command: 'DEL' }>
 
 const required = {
   ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
@@ -57,27 +66,30 @@ export function parseCniRequest(env: CniCall['env']): CniRequest {
   if (!isName) {
     throw badEnvironment(`CNI_IFNAME ${JSON.stringify(ifname)} is no interface name: at most 15 characters, without "/", ":" and spaces`)
   }
-  const common = { containerId, ifname, pod: parseCniArgs(env.CNI_ARGS ?? '') }
+  const common = { containerId, ifname, ...parseCniArgs(env.CNI_ARGS ?? '') }
   return command === 'DEL' ? { command, ...common, netns: env.CNI_NETNS || undefined } : { command, ...common, netns: env.CNI_NETNS ?? '' }
 }
 
 /** `K8S_POD_NAME=a;K8S_POD_NAMESPACE=b`: keys that are not understood are an error unless IgnoreUnknown says otherwise. */
-function parseCniArgs(text: string): PodNames {
+function parseCniArgs(text: string): { readonly pod: PodNames; readonly asked: AskedFor } {
   const args = new Map<string, string>()
   for (const pair of text.split(';').filter(part => part !== '')) {
     const equals = pair.indexOf('=')
     if (equals < 1) throw badEnvironment(`CNI_ARGS: "${pair}" is not KEY=VALUE`)
     args.set(pair.slice(0, equals), pair.slice(equals + 1))
   }
-  const understood = ['IgnoreUnknown', 'K8S_POD_NAMESPACE', 'K8S_POD_NAME', 'K8S_POD_UID', 'K8S_POD_INFRA_CONTAINER_ID']
+  const understood = ['IgnoreUnknown', 'K8S_POD_NAMESPACE', 'K8S_POD_NAME', 'K8S_POD_UID', 'K8S_POD_INFRA_CONTAINER_ID', 'IP', 'MAC']
   const unknown = [...args.keys()].filter(key => !understood.includes(key))
   if (unknown.length > 0 && !/^(1|true)$/i.test(args.get('IgnoreUnknown') ?? '')) {
     throw badEnvironment(`CNI_ARGS: ${unknown.join(', ')} not understood`)
   }
   return {
-    namespace: args.get('K8S_POD_NAMESPACE') ?? '',
-    name: args.get('K8S_POD_NAME') ?? '',
-    uid: args.get('K8S_POD_UID') ?? '',
+    pod: {
+      namespace: args.get('K8S_POD_NAMESPACE') ?? '',
+      name: args.get('K8S_POD_NAME') ?? '',
+      uid: args.get('K8S_POD_UID') ?? '',
+    },
+    asked: { ips: (args.get('IP') ?? '').split(',').filter(ip => ip !== ''), mac: args.get('MAC') },
   }
 }
 

@@ -135,7 +135,8 @@ t.test('installed as a runtime finds it: ADD and DEL through the forwarder, and 
 
   for (const way of ['plugin', 'forwarder'] as const) {
     const pod = cluster.newContainer(`shop/${way}`)
-    const server = way === 'plugin' ? undefined : await startForwardServer(socket, createCniPlugin({ datapath: node.datapath }))
+    const server =
+      way === 'plugin' ? undefined : await startForwardServer(socket, createCniPlugin({ datapath: node.datapath, run: node.stack.run }))
     const started = performance.now()
     const { code, stdout } = await call(podwire, 'ADD', pod)
     t.comment(`ADD by ${way} took ${(performance.now() - started).toFixed(1)} ms`)

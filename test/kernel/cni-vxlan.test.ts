@@ -211,13 +211,17 @@ t.test('GC removes everything not listed', async t => {
   await node.datapath.setUpNode(signal)
   const [kept, lost] = [newContainer('a/kept'), newContainer('a/lost')]
   for (const pod of [kept, lost]) t.equal((await node.call('ADD', pod)).status, 0)
-  node.stack.rtnetlink.addVeth({ name: 'vethdeadbeef', mtu: 1450, peer: { name: 'x' } })
+  const group = node.stack.rtnetlink.links().find(({ kind, name }) => kind === 'veth' && name !== 'eth0')?.group ?? 0
+  t.not(group, 0)
+  node.stack.rtnetlink.addVeth({ name: 'vethdeadbeef', mtu: 1450, group, peer: { name: 'x' } })
+  node.stack.rtnetlink.addVeth({ name: 'vethcafecafe', mtu: 1450, peer: { name: 'y' } })
   node.stack.rtnetlink.changeLink(node.stack.rtnetlink.link('vethdeadbeef')!.index, { master: node.stack.rtnetlink.link('cni0')!.index })
   const valid = { 'cni.dev/valid-attachments': [{ containerID: kept.id, ifname: 'eth0' }] }
   t.same(await node.call('GC', undefined, valid), { status: 0, stdout: '' })
   t.equal(runIn(kept.netns, 'ip', '-br', 'link', 'show', 'eth0').includes('UP'), true)
   t.throws(() => runIn(lost.netns, 'ip', 'link', 'show', 'eth0'))
   t.equal(node.stack.rtnetlink.link('vethdeadbeef'), undefined)
+  t.ok(node.stack.rtnetlink.link('vethcafecafe'), 'what others made stays')
   t.strictSame(
     readdirSync(`${node.stateDir}/ipam`).filter(name => !name.startsWith('last-')),
     ['10.244.1.2'],

@@ -81,6 +81,7 @@ export function createCniNodes(count: number, underlayMtu = 1500): CniNodes {
       enter: fn => withNetns(own.path, fn),
       rtnetlink,
       iptables: execIptables(localMachine.enter(own.path).run),
+      run: localMachine.enter(own.path).run,
     }
     const datapath = nodeDatapath(stack, {
       kind: 'vxlan',
@@ -92,7 +93,7 @@ export function createCniNodes(count: number, underlayMtu = 1500): CniNodes {
       vni: 1,
       port: 4789,
     })
-    const plugin = createCniPlugin({ datapath })
+    const plugin = createCniPlugin({ datapath, run: stack.run })
     const stateDir = mkdtempSync(join(tmpdir(), 'podwire-cni-'))
     closers.push(() => rmSync(stateDir, { recursive: true, force: true }))
     const conf = {

@@ -2,10 +2,11 @@
 import { writeSync } from 'node:fs'
 
 import { parseCidr } from '../../src/base/net/address.js'
+import { wholeRange } from '../../src/cni/address-range.js'
 import { openIpam } from '../../src/cni/ipam.js'
 
 const [dir = '', range = '', name = ''] = process.argv.slice(2)
-const ipam = openIpam(dir, [parseCidr(range)])
+const ipam = openIpam(dir, [[wholeRange(parseCidr(range))]])
 const tell = (...words: readonly string[]) => writeSync(1, `${words.join(' ')}\n`)
 
 for (let i = 0; ; i++) {

@@ -17,5 +17,8 @@ export const Attachment = z.strictObject({
   /** With prefix length: `10.244.1.5/24`. */
   addresses: z.array(z.string()),
   gateway: z.string(),
+  /** What the runtime said of it: the capability `aliases`, and the labels of `args.cni`. */
+  aliases: z.array(z.string()).optional(),
+  labels: z.record(z.string(), z.string()).optional(),
 })
 export type Attachment = z.infer<typeof Attachment>

@@ -12,7 +12,7 @@ import type { NodeStack } from '../../cni/datapath.js'
 import { startForwardServer } from '../../cni/forward-server.js'
 import type { CniFiles } from '../../cni/install.js'
 import { createCniPlugin } from '../../cni/plugin.js'
-import { bridgedPods } from '../../cni/pod-interface.js'
+import { podInterfaces } from '../../cni/pod-interface.js'
 import type { Bird } from '../../kernel/bird.js'
 import type { Backend } from '../../reconcile/backend.js'
 import { createRunner } from '../../reconcile/runner.js'
@@ -87,7 +87,8 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
   const calls = await startForwardServer(
     config.cni.socket,
     createCniPlugin({
-      datapath: bridgedPods(stack),
+      datapath: podInterfaces(stack),
+      run: stack.run,
       notReady: () => (ready !== undefined ? undefined : `node ${ownName} has no Pod network yet`),
     }),
   )

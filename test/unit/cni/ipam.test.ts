@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 
-import { parseCidr } from '../../../src/base/net/address.js'
+import { parseCidr, parseIp } from '../../../src/base/net/address.js'
+import { type RangeSet, RangeSetText, wholeRange } from '../../../src/cni/address-range.js'
+import { cniErrorAnswer } from '../../../src/cni/cni-error.js'
 import { openIpam } from '../../../src/cni/ipam.js'
 
 const folder = (test: Test): string => {
@@ -16,7 +18,8 @@ const folder = (test: Test): string => {
   return dir
 }
 const owner = (containerId: string, ifname = 'eth0') => ({ containerId, ifname })
-const range = parseCidr('10.244.1.0/29')
+const set = (text: string): RangeSet => [wholeRange(parseCidr(text))]
+const range = set('10.244.1.0/29')
 
 t.test('addresses are given in turn, without network, gateway and broadcast', async t => {
   const ipam = openIpam(folder(t), [range])
@@ -36,7 +39,7 @@ t.test('an owner keeps its address, another interface gets its own', async t => 
   const dir = folder(t)
   const ipam = openIpam(dir, [range])
   const [one] = await ipam.allocate(owner('a'))
-  t.strictSame(one, { range, address: '10.244.1.2', gateway: '10.244.1.1' })
+  t.strictSame(one, { address: '10.244.1.2', subnet: '10.244.1.0/29', gateway: '10.244.1.1' })
   t.strictSame(await openIpam(dir, [range]).allocate(owner('a')), [one], 'also after a restart')
   t.equal((await ipam.allocate(owner('a', 'net1')))[0]?.address, '10.244.1.3')
   await ipam.release(owner('a'))
@@ -47,8 +50,8 @@ t.test('an owner keeps its address, another interface gets its own', async t => 
 
 t.test('one of each range, or none', async t => {
   const dir = folder(t)
-  const small = parseCidr('10.9.0.0/30')
-  const ipam = openIpam(dir, [range, small, parseCidr('fd00::/64')])
+  const small = set('10.9.0.0/30')
+  const ipam = openIpam(dir, [range, small, set('fd00::/64')])
   t.strictSame(
     (await ipam.allocate(owner('a'))).map(({ address, gateway }) => [address, gateway]),
     [
@@ -61,8 +64,68 @@ t.test('one of each range, or none', async t => {
   t.equal(ipam.list().size, 3, 'the address of the first range was given back')
 })
 
-t.test('a range without room for a Pod is refused', async t => {
-  t.throws(() => openIpam(folder(t), [parseCidr('10.0.0.0/31')]), { code: 'CONFIG_INVALID' })
+const ranges = (value: unknown) => RangeSetText.parse(value)
+
+t.test('ranges as configurations write them', async t => {
+  t.strictSame(ranges('10.244.1.0/24'), [{ subnet: '10.244.1.0/24', first: '10.244.1.1', last: '10.244.1.254', gateway: '10.244.1.1' }])
+  t.strictSame(
+    ranges([{ subnet: '10.1.0.0/24', rangeStart: '10.1.0.100', rangeEnd: '10.1.0.109', gateway: '10.1.0.254' }, '10.2.0.0/30']),
+    [
+      { subnet: '10.1.0.0/24', first: '10.1.0.100', last: '10.1.0.109', gateway: '10.1.0.254' },
+      { subnet: '10.2.0.0/30', first: '10.2.0.1', last: '10.2.0.2', gateway: '10.2.0.1' },
+    ],
+  )
+  const refused: Readonly<Record<string, unknown>> = {
+    'no room': '10.0.0.0/31',
+    'host bits': '10.0.0.1/24',
+    'a start outside': { subnet: '10.0.0.0/24', rangeStart: '10.0.1.1' },
+    'the network address': { subnet: '10.0.0.0/24', rangeStart: '10.0.0.0' },
+    'the broadcast address': { subnet: '10.0.0.0/24', rangeEnd: '10.0.0.255' },
+    'the end before the start': { subnet: '10.0.0.0/24', rangeStart: '10.0.0.9', rangeEnd: '10.0.0.8' },
+    'only the gateway': { subnet: '10.0.0.0/24', rangeStart: '10.0.0.1', rangeEnd: '10.0.0.1' },
+    'two families': ['10.0.0.0/24', 'fd00::/64'],
+    nothing: [],
+  }
+  for (const [name, value] of Object.entries(refused)) t.notOk(RangeSetText.safeParse(value).success, name)
+})
+
+t.test('a set of several ranges is used up one after the other, in turn', async t => {
+  const several = ranges([
+    { subnet: '10.1.0.0/29', rangeStart: '10.1.0.5' },
+    { subnet: '10.2.0.0/29', gateway: '10.2.0.2', rangeEnd: '10.2.0.3' },
+  ])
+  const ipam = openIpam(folder(t), [several, range])
+  const take = async (name: string) => (await ipam.allocate(owner(name)))[0]
+  t.match(
+    [await take('a'), await take('b'), await take('c'), await take('d')],
+    [
+      { address: '10.1.0.5', gateway: '10.1.0.1', subnet: '10.1.0.0/29' },
+      { address: '10.1.0.6' },
+      { address: '10.2.0.1', gateway: '10.2.0.2', subnet: '10.2.0.0/29' },
+      { address: '10.2.0.3' },
+    ],
+  )
+  t.strictSame(ipam.exhausted(), [several])
+  await t.rejects(take('e'), { code: 'ADDRESS_EXHAUSTED', message: 'all 4 Pod addresses of 10.1.0.0/29, 10.2.0.0/29 are in use' })
+  await ipam.release(owner('b'))
+  t.match(await take('f'), { address: '10.1.0.6' })
+})
+
+t.test('addresses that are asked for', async t => {
+  const ipam = openIpam(folder(t), [range, set('fd00::/64')])
+  const ask = async (name: string, ...ips: string[]) => (await ipam.allocate(owner(name), ips.map(parseIp))).map(({ address }) => address)
+  t.strictSame(await ask('a', 'fd00::77', '10.244.1.4'), ['10.244.1.4', 'fd00::77'])
+  t.strictSame(await ask('a', '10.244.1.4'), ['10.244.1.4', 'fd00::77'], 'it has them already')
+  const code = (work: Promise<unknown>) =>
+    work.then(
+      () => 0,
+      error => cniErrorAnswer(error, '').code,
+    )
+  t.equal(await code(ask('b', '10.244.1.4')), 104, 'another has it')
+  t.strictSame(ipam.heldBy(owner('b')), [])
+  for (const ip of ['10.244.1.1', '10.244.1.0', '10.244.1.7', '192.0.2.1']) t.equal(await code(ask('b', ip)), 7, ip)
+  t.equal(await code(ask('b', '10.244.1.2', '10.244.1.3')), 7, 'two of one set')
+  t.strictSame(await ask('b', 'fd00::2'), ['10.244.1.2', 'fd00::2'], 'the others are taken in turn')
 })
 
 t.test('strange files are left alone', async t => {
@@ -138,7 +201,7 @@ t.test('processes killed at any moment lose nothing and give nothing twice', asy
       }),
     )
   }
-  const ipam = openIpam(dir, [parseCidr(wide)])
+  const ipam = openIpam(dir, [set(wide)])
   const found = new Map([...ipam.list()].map(([address, { containerId }]) => [containerId, String(address)]))
   t.ok(held.size > 60, `${held.size} addresses were kept`)
   t.strictSame(

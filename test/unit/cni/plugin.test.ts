@@ -7,11 +7,12 @@ import { PodwireError } from '../../../src/base/errors/podwire-error.js'
 import type { PodInterface } from '../../../src/cni/datapath.js'
 import { createCniPlugin } from '../../../src/cni/plugin.js'
 import type { PodDatapath } from '../../../src/cni/pod-interface.js'
+import { localMachine } from '../../../src/kernel/local-machine.js'
 
 /** A datapath that keeps its interfaces in memory. */
 function memoryDatapath() {
   const pods = new Map<string, PodInterface>()
-  const trouble: { add?: Error; del?: Error } = {}
+  const trouble: { add?: Error; del?: Error; bridge?: string } = {}
   const datapath: PodDatapath = {
     add(pod) {
       if (trouble.add) throw trouble.add
@@ -19,6 +20,8 @@ function memoryDatapath() {
       return { hostMac: '0a:58:00:00:00:01' }
     },
     check: () => {},
+    exists: name => pods.has(name),
+    trouble: () => trouble.bridge,
     del(hostVeth) {
       if (trouble.del) throw trouble.del
       pods.delete(hostVeth)
@@ -32,7 +35,7 @@ function setUp(t: Test, notReady?: () => string | undefined) {
   const stateDir = mkdtempSync(join(tmpdir(), 'podwire-plugin-'))
   t.teardown(() => rmSync(stateDir, { recursive: true, force: true }))
   const memory = memoryDatapath()
-  const plugin = createCniPlugin({ datapath: memory.datapath, ...(notReady ? { notReady } : {}) })
+  const plugin = createCniPlugin({ datapath: memory.datapath, run: localMachine.run, ...(notReady ? { notReady } : {}) })
   const conf = {
     cniVersion: '1.1.0',
     name: 'podwire',
@@ -94,8 +97,11 @@ t.test('a configuration that is not valid', async t => {
   t.match((await call('ADD', 'a', { name: undefined })).answer, { code: 7, msg: /name/ })
   t.match((await call('ADD', 'a', { name: '.bad' })).answer, { code: 7, msg: /name/ })
   const { answer } = await call('ADD', 'a', { mtu: 1, ranges: ['10.0.0.1/24'], bridge: undefined })
-  t.match(answer, { code: 7, msg: /bridge: .*mtu: /s }, 'all problems at once')
+  t.match(answer, { code: 7, msg: /mtu 1: .*ranges\[0\].*10\.0\.0\.1\/24/s }, 'all problems at once')
   t.match((await call('ADD', 'a', { ranges: [] })).answer, { code: 7, msg: /ranges/ })
+  t.match((await call('ADD', 'a', { ranges: undefined })).answer, { code: 7, msg: /ranges/ })
+  t.match((await call('ADD', 'a', { bridge: undefined })).answer, { code: 7, msg: /bridge/ })
+  t.match((await call('ADD', 'a', { datapath: 'ipvlan' })).answer, { code: 2, msg: /datapath "ipvlan"/ }, 'a value that is not supported')
   t.equal((await call('ADD', 'a', { 'cni.dev/something': 1, runtimeConfig: {} })).status, 0, 'keys of others are let through')
   t.strictSame(state(), [1, 1])
   t.ok(conf.stateDir)

@@ -24,7 +24,14 @@ t.test('what each command needs', async t => {
 
 t.test('names', async t => {
   const noPod = { namespace: '', name: '', uid: '' }
-  t.strictSame(refusal(add), { command: 'ADD', containerId: 'c1', ifname: 'eth0', netns: '/run/netns/a', pod: noPod })
+  t.strictSame(refusal(add), {
+    command: 'ADD',
+    containerId: 'c1',
+    ifname: 'eth0',
+    netns: '/run/netns/a',
+    pod: noPod,
+    asked: { ips: [], mac: undefined },
+  })
   for (const id of ['-c', 'a/b', 'a b', '../x']) t.match(refusal({ ...add, CNI_CONTAINERID: id }), { code: 4, msg: /CNI_CONTAINERID/ }, id)
   for (const name of ['.', '..', 'a/b', 'a:b', 'a b', 'sixteen-letters-']) {
     t.match(refusal({ ...add, CNI_IFNAME: name }), { code: 4, msg: /CNI_IFNAME/ }, name)
@@ -40,5 +47,6 @@ t.test('CNI_ARGS', async t => {
   t.match(args(`IgnoreUnknown=true;X=y`), { command: 'ADD' })
   t.match(args(`${pod};X=y;Z=`), { code: 4, msg: 'CNI_ARGS: X, Z not understood' })
   t.match(args('IgnoreUnknown=0;X=y'), { code: 4 })
+  t.match(args('IP=10.1.1.1,fd00::1;MAC=0a:58:00:00:00:01'), { asked: { ips: ['10.1.1.1', 'fd00::1'], mac: '0a:58:00:00:00:01' } })
   t.match(args('nonsense'), { code: 4, msg: /"nonsense" is not KEY=VALUE/ })
 })
