@@ -19,6 +19,7 @@ import { connectCri } from '../src/node/kubelet/cri-connection.js'
 import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
 import { criStreaming } from '../src/node/kubelet/cri-streaming.js'
 import { createKubelet } from '../src/node/kubelet/kubelet.js'
+import type { ProxyMember } from '../src/node/agent/proxy-switch.js'
 import { iptablesProxy } from '../src/proxy-iptables/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 
@@ -33,7 +34,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => st
 
 const client = createClient(loadKubeconfig(config.kubeconfig))
 const iptables = execIptables(localMachine.run)
-const conntrack = execConntrack(localMachine.run)
+const nftables = execNftables(localMachine.run)
 const cri = connectCri(config.containerd.socket, systemClock)
 const dist = `${packageRoot()}/dist`
 const forwarder = existsSync(`${dist}/cni-forward`) ? `${dist}/cni-forward` : undefined
@@ -44,10 +45,13 @@ const agent = await startAgent(
     client,
     stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables, ip6tables: execIptables(localMachine.run, 6), run: localMachine.run },
     bird: execBird(localMachine.run, { config: nodePaths.birdConfig, configHere: nodePaths.birdConfig, socket: nodePaths.birdSocket }),
-    proxy:
-      config.proxy.mode === 'iptables'
-        ? iptablesProxy(iptables, conntrack)
-        : nftablesProxy({ nftables: execNftables(localMachine.run), conntrack }),
+    proxies: [4 as const, 6 as const].flatMap((family): readonly ProxyMember[] => {
+      const conntrack = execConntrack(localMachine.run, family)
+      return [
+        { mode: 'iptables', family, backend: iptablesProxy(execIptables(localMachine.run, family), conntrack) },
+        { mode: 'nftables', family, backend: nftablesProxy({ nftables, conntrack, family }) },
+      ]
+    }),
     createKubelet: services =>
       createKubelet({
         config: {

@@ -19,6 +19,7 @@ import { findLab, listLabs } from '../src/lab/find.js'
 import { labPaths } from '../src/lab/lab-paths.js'
 import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
+import { proxyOfLab } from '../src/lab/proxy-of-lab.js'
 import { upLab } from '../src/lab/up.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
 import { renderReport } from '../src/report/render-report.js'
@@ -40,8 +41,10 @@ const parts: Parts = {
   connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
   applyManifests,
   importImage: loadImage,
-  runFlows: ({ lab: { spec, hosts }, ...run }, signal) =>
-    runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', datapath: spec.datapath, proxy: spec.proxy } }, signal),
+  async runFlows({ lab: { spec, hosts }, ...run }, signal) {
+    const proxy = await proxyOfLab(spec, run.client, signal)
+    return runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', datapath: spec.datapath, proxy } }, signal)
+  },
   workloads,
   runWorkload,
   renderReport,

@@ -9,6 +9,7 @@ import { imageCommand } from './commands/image.js'
 import { kubeconfigCommand } from './commands/kubeconfig.js'
 import { logsCommand } from './commands/logs.js'
 import { nodeCommand } from './commands/node.js'
+import { setCommand } from './commands/set.js'
 import { statusCommand } from './commands/status.js'
 import { upCommand } from './commands/up.js'
 import type { Parts } from './parts.js'
@@ -26,6 +27,7 @@ const factories: readonly CommandFactory[] = [
   flowCommand,
   benchCommand,
   nodeCommand,
+  setCommand,
   kubeconfigCommand,
   imageCommand,
   logsCommand,

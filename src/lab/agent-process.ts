@@ -4,7 +4,7 @@ import { type AgentConfig, nodePaths } from '../base/config/agent-config.js'
 import { cidrParts } from '../base/net/address.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { StartedProcess } from '../kernel/host.js'
-import { clusterDomain, dnsAddress, kubeletPort } from './cluster-addresses.js'
+import { clusterDomain, dnsAddress, kubeletPort, serviceRange6 } from './cluster-addresses.js'
 import { gatewaysOf, planHosts, podRanges } from './host-plan.js'
 import { imageNames } from './images/image-plan.js'
 import { agentKubeconfig, nodeServingFiles } from './lab-credentials.js'
@@ -31,6 +31,7 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
     podCidr: spec.pods.cidr,
     ...(pods6 && { podCidr6: pods6.cidr }),
     serviceCidr: spec.services.cidr,
+    ...(spec.ipFamily === 'dual' && { serviceCidr6: serviceRange6 }),
     underlayMtu: segment.mtu,
     underlay: gatewaysOf(segment).map((gateway, i) => ({ address: addresses[i]!, prefix: cidrParts(segment.subnets[i]!).prefix, gateway })),
     datapath: { kind: spec.datapath, vni: 1, port: 4789 },

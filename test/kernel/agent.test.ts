@@ -34,7 +34,6 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   const config: AgentSettings = {
     nodeName: name,
-    nodeAddress: node.address,
     uplink: 'eth0',
     podCidr: '10.244.0.0/16',
     serviceCidr: '10.96.0.0/16',
@@ -51,7 +50,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
     {
       client,
       stack: node.stack,
-      proxy: iptablesProxy(node.stack.iptables),
+      proxies: [{ mode: 'iptables', family: 4, backend: iptablesProxy(node.stack.iptables) }],
       createKubelet: () => ({
         async run(signal) {
           const object: Node = { metadata: { name } }

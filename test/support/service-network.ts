@@ -27,10 +27,20 @@ export interface Ask {
   readonly patienceMs: number
 }
 
+/** Connections to one address that stay open. */
+export interface Keep {
+  readonly ip: string
+  readonly port: number
+}
+
 export interface ServiceNetwork {
   /** The node whose rules are tested. */
   readonly node: Host
   ask(from: PlaceName, ask: Ask): Promise<Answer>
+  /** Opens connections to port 8081 of whoever serves it, and keeps them. */
+  open(from: PlaceName, count: number, to: Keep): Promise<void>
+  /** Says something on each connection that `from` keeps, and returns who answered. */
+  speak(from: PlaceName): Promise<readonly string[]>
   close(): Promise<void>
 }
 
@@ -117,7 +127,9 @@ export async function createServiceNetwork(): Promise<ServiceNetwork> {
 
   return {
     node: node.host,
-    ask: (from, ask) => peers.get(from)!.ask(ask),
+    ask: (from, ask) => peers.get(from)!.tell({ ...ask }),
+    open: async (from, count, to) => void (await peers.get(from)!.tell({ open: count, ...to })),
+    speak: async from => (await peers.get(from)!.tell({ speak: true, patienceMs: 5_000 })).answers,
     async close() {
       await Promise.all([...peers.values()].map(({ process }) => process.stop()))
       for (const netns of made) netns.close()
@@ -127,7 +139,7 @@ export async function createServiceNetwork(): Promise<ServiceNetwork> {
 
 interface Peer {
   readonly process: StartedProcess
-  ask(ask: Ask): Promise<Answer>
+  tell(what: object): Promise<Answer>
 }
 
 async function startPeer(name: string, host: Host): Promise<Peer> {
@@ -143,11 +155,11 @@ async function startPeer(name: string, host: Host): Promise<Peer> {
   let count = 0
   return {
     process: started,
-    ask: ask =>
+    tell: what =>
       new Promise(resolve => {
         const id = count++
         waiting.set(id, resolve)
-        started.stdin!.write(`${JSON.stringify({ id, ...ask })}\n`)
+        started.stdin!.write(`${JSON.stringify({ id, ...what })}\n`)
       }),
   }
 }

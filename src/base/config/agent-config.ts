@@ -18,6 +18,8 @@ export const AgentConfig = z.strictObject({
   /** The Pods' IPv6 range in a cluster with both families. */
   podCidr6: z.cidrv6().optional(),
   serviceCidr: z.cidrv4(),
+  /** The Services' IPv6 range in a cluster with both families. */
+  serviceCidr6: z.cidrv6().optional(),
   /** Largest packet of the underlay in bytes; Pods get it less the encapsulation. */
   underlayMtu: z.int(),
   /** This node's addresses on the underlay, one a family, IPv4 first, each with the router that leads beyond the segment. */

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 
-import { endpointslices, nodes as nodeResource, services as serviceResource } from '../../api/generated/resources.js'
-import type { EndpointSlice, Node, Service } from '../../api/generated/types.js'
-import type { AgentConfig } from '../../base/config/agent-config.js'
-import { parseCidr, parseIp } from '../../base/net/address.js'
+import { configmaps, endpointslices, nodes as nodeResource, services as serviceResource } from '../../api/generated/resources.js'
+import type { ConfigMap, EndpointSlice, Node, Service } from '../../api/generated/types.js'
+import { type AgentConfig, datapathKinds } from '../../base/config/agent-config.js'
+import { agentWishes, proxyAnnotation, proxyRefusalAnnotation } from '../../base/config/agent-wishes.js'
+import { type Cidr, parseCidr, parseIp } from '../../base/net/address.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
@@ -14,25 +15,23 @@ import type { CniFiles } from '../../cni/install.js'
 import { createCniPlugin } from '../../cni/plugin.js'
 import { podInterfaces } from '../../cni/pod-interface.js'
 import type { Bird } from '../../kernel/bird.js'
-import type { Backend } from '../../reconcile/backend.js'
-import { createRunner } from '../../reconcile/runner.js'
-import { buildServiceState } from '../../service-model/build-service-state.js'
-import { defaultMasqueradeBit, nodeFacts, type ProxySettings } from '../../service-model/proxy-settings.js'
-import type { ServiceState } from '../../service-model/service-state.js'
+import { defaultMasqueradeBit, type ProxyMode, type ProxySettings, proxyModes } from '../../service-model/proxy-settings.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
 import type { NodeSettings } from './node-network.js'
 import { type PodNetworkConfig, podNetwork } from './pod-network.js'
+import type { ProxyMember } from './proxy-switch.js'
+import { createServiceProxy } from './service-proxy.js'
 
 /** The parts of the configuration that are the agent's own; the rest is for the parts it is given. */
-export type AgentSettings = Pick<AgentConfig, 'nodeAddress' | 'serviceCidr' | 'proxy'> & PodNetworkConfig
+export type AgentSettings = Pick<AgentConfig, 'serviceCidr' | 'serviceCidr6' | 'proxy'> & PodNetworkConfig
 
 /** What the agent is made of, besides its configuration. */
 export interface AgentParts {
   readonly client: Client
   readonly stack: NodeStack
-  /** How Services are put into the kernel. */
-  readonly proxy: Backend<ServiceState | undefined, unknown, unknown>
+  /** The ways in which Services can be put into the kernel. */
+  readonly proxies: readonly ProxyMember[]
   /** Makes the kubelet, which reads the same Services. */
   readonly createKubelet: (services: Informer<Service>) => Kubelet
   /** Routes to nodes on other segments; without it there are none. */
@@ -43,8 +42,6 @@ export interface AgentParts {
   readonly log: KubeletLog
 }
 
-/** Rules: at most so often, so that many changed endpoints are one transaction. */
-const proxyIntervals = { minIntervalMs: 100, retryIntervalMs: 1_000, maxIntervalMs: 30_000, observeIntervalMs: 60_000 }
 
 /** An agent that runs. */
 export interface Agent {
@@ -64,6 +61,17 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
   const onError = warn('a watch was started over')
   const nodes = createInformer<Node>(client, nodeResource, { clock, onError })
   const services = createInformer<Service>(client, serviceResource, { clock, onError })
+  let areWishesKnown = false
+  const wishes = createInformer<ConfigMap>(client, configmaps, {
+    namespace: agentWishes.namespace,
+    fieldSelector: `metadata.name=${agentWishes.name}`,
+    clock,
+    // A cluster that does not let us read them has none for us.
+    onError(error) {
+      areWishesKnown = true
+      onError(error)
+    },
+  })
   const slices = createInformer<EndpointSlice>(client, endpointslices, { clock, onError })
 
   // The Pod network.
@@ -74,7 +82,7 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     stack,
     bird: parts.bird,
     programs: parts.programs,
-    wantedKind: () => undefined,
+    wantedKind: () => datapathKinds.find(kind => kind === wishes.get(keyOfWishes)?.data?.cni),
     clock,
     onError: warn('the Pod network could not be brought up to date'),
     onReady(settings) {
@@ -93,28 +101,35 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     }),
   )
 
-  // Services.
-  let state: ServiceState | undefined
-  const proxy = createRunner({
-    ...proxyIntervals,
+  // Services, by the mode the cluster asks for; else by the one of the configuration.
+  async function annotate(annotations: Readonly<Record<string, string | null>>): Promise<void> {
+    await client.patch(nodeResource, { name: ownName }, { metadata: { annotations } }, { type: 'merge' }, signal)
+  }
+  const publish = (annotations: Readonly<Record<string, string | null>>): void => {
+    const own = nodes.get(ownName)?.metadata?.annotations ?? {}
+    const isNew = Object.entries(annotations).some(([key, value]) => (own[key] ?? null) !== value)
+    if (isNew) annotate(annotations).catch(warn('the mode of the service proxy could not be published'))
+  }
+  const proxy = createServiceProxy({
+    services,
+    slices,
+    members: parts.proxies,
+    mode: () => (areWishesKnown || wishes.isSynced ? (wantedMode(wishes.get(keyOfWishes)) ?? config.proxy.mode) : undefined),
+    settings: () => proxySettings(config, nodes.get(ownName)),
     clock,
-    backend: parts.proxy,
-    desired() {
-      if (!services.isSynced || !slices.isSynced) return undefined
-      const node = nodeFacts(proxySettings(config, nodes.get(ownName)), config.proxy.mode, 4)
-      if (node === undefined) return undefined
-      state = buildServiceState({ services: services.list(), endpointSlices: slices.list(), node }, state)
-      return state
-    },
+    onSynced: ({ mode = null }) => publish({ [proxyAnnotation]: mode, [proxyRefusalAnnotation]: null }),
+    onRefused: (mode, why) => publish({ [proxyRefusalAnnotation]: `${mode}: ${why.message}` }),
     onError: warn('Services could not be brought up to date'),
   })
-  for (const informer of [services, slices]) {
-    informer.onChange(proxy.trigger)
-    void informer.synced.then(proxy.trigger)
-  }
+  for (const part of [proxy, network]) wishes.onChange(part.trigger)
+  void wishes.synced.then(proxy.trigger)
+  nodes.onChange(key => {
+    if (key === ownName) proxy.trigger()
+  })
 
   const stopped = Promise.all([
     nodes.run(signal),
+    wishes.run(signal),
     services.run(signal),
     slices.run(signal),
     network.run(signal),
@@ -124,16 +139,24 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
   return { stopped }
 }
 
+const keyOfWishes = `${agentWishes.namespace}/${agentWishes.name}`
+
+/** The mode that the cluster's administrator asks for; undefined for none and for one we do not know. */
+const wantedMode = (wish: ConfigMap | undefined): ProxyMode | undefined => proxyModes.find(mode => mode === wish?.data?.proxy)
+
 /** What holds for Services on this node, whatever puts them into the kernel. */
 const proxySettings = (config: AgentSettings, node: Node | undefined): ProxySettings => ({
   nodeName: config.nodeName,
-  nodeAddresses: [parseIp(config.nodeAddress)],
+  nodeAddresses: config.underlay.map(({ address }) => parseIp(address)),
   zone: node?.metadata?.labels?.['topology.kubernetes.io/zone'],
-  serviceRanges: [parseCidr(config.serviceCidr)],
-  detectLocal: { by: 'ClusterCIDR', cidrs: [parseCidr(config.podCidr)] },
+  serviceRanges: ranges(config.serviceCidr, config.serviceCidr6),
+  detectLocal: { by: 'ClusterCIDR', cidrs: ranges(config.podCidr, config.podCidr6) },
   nodePortAddresses: 'default',
   localhostNodePorts: false,
   masqueradeAll: config.proxy.masqueradeAll,
   masqueradeBit: defaultMasqueradeBit,
   isConntrackLiberal: false,
 })
+
+const ranges = (...texts: readonly (string | undefined)[]): readonly Cidr[] =>
+  texts.flatMap(text => (text === undefined ? [] : [parseCidr(text)]))

@@ -1,0 +1,8 @@
+/** The ConfigMap in which `podwire set` writes what agents are to change to; they watch it. Its keys are `proxy` and `cni`. */
+export const agentWishes = { namespace: 'kube-system', name: 'podwire-agent' } as const
+
+/** On a Node: the way its Services are in the kernel now. */
+export const proxyAnnotation = 'podwire.dev/proxy'
+
+/** On a Node: `MODE: why not`, while it cannot do what the ConfigMap asks of its service proxy. */
+export const proxyRefusalAnnotation = 'podwire.dev/proxy-refused'
