@@ -42,7 +42,6 @@ export interface AgentParts {
   readonly log: KubeletLog
 }
 
-
 /** An agent that runs. */
 export interface Agent {
   /** Resolves when everything has stopped after the signal aborted. Pods, devices and rules stay: the next agent takes them over. */
