@@ -54,7 +54,7 @@ const api = await createApiServer({
   tls: { ca: read(config.tls.caFile), cert: read(config.tls.certFile), key: read(config.tls.keyFile) },
   nodeClient: { cert: read(config.nodeClient.certFile), key: read(config.nodeClient.keyFile) },
   serviceAccount: { issuer: config.serviceAccount.issuer, key: read(config.serviceAccount.keyFile) },
-  serviceCidr: config.serviceCidr,
+  serviceCidrs: config.serviceCidrs,
   nodePortRange: config.nodePortRange,
   log,
 })

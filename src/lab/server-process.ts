@@ -29,7 +29,7 @@ export function serverConfig(spec: LabSpec): ServerConfig {
     schedulerKubeconfig: `${pki}/${pkiFiles.scheduler}`,
     podCidrs: [...podRanges(spec)],
     nodePodCidrs: Object.fromEntries(Object.entries(nodePodCidrs(spec)).map(([name, ranges]) => [name, [...ranges]])),
-    serviceCidr: spec.services.cidr,
+    serviceCidrs: [spec.services.cidr],
     nodePortRange: { from: 30_000, to: 32_767 },
     logLevel: 'info',
   }

@@ -28,7 +28,11 @@ export interface TestApiServer {
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error }
 
 /** Runs `use` with a server, and leaves nothing behind. */
-export async function withApiServer(t: Test, use: (api: TestApiServer) => Promise<void>): Promise<void> {
+export async function withApiServer(
+  t: Test,
+  use: (api: TestApiServer) => Promise<void>,
+  { serviceCidrs = ['10.96.0.0/16'] }: { readonly serviceCidrs?: readonly string[] } = {},
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'podwire-api-'))
   const pki = await createTestPki()
   const nodeClient = await pki.client('kube-apiserver')
@@ -43,7 +47,7 @@ export async function withApiServer(t: Test, use: (api: TestApiServer) => Promis
       tls: { ca: pki.ca, ...pki.server },
       nodeClient,
       serviceAccount: { issuer: 'https://kubernetes.default.svc.cluster.local', key: pki.tokenKey },
-      serviceCidr: '10.96.0.0/16',
+      serviceCidrs,
       nodePortRange: { from: 30000, to: 32767 },
       log: quiet,
     })

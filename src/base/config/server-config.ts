@@ -35,7 +35,11 @@ export const ServerConfig = z.strictObject({
   podCidrs: z.array(z.strictObject({ cidr: Cidr, nodeMask: z.int() })).min(1),
   /** Shares that the lab file fixes, by node name, as many as there are ranges; other nodes get the lowest free ones. */
   nodePodCidrs: z.record(z.string(), z.array(Cidr)),
-  serviceCidr: z.cidrv4(),
+  /** One range, or one of each address family; the first is the default. */
+  serviceCidrs: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]))
+    .min(1)
+    .max(2),
   nodePortRange: z.strictObject({ from: z.int(), to: z.int() }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 })

@@ -12,6 +12,8 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 
+import type { ApiResource } from '../../api/api-resource.js'
+import { ipaddresses, namespaces, nodes, servicecidrs, services } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
 import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
@@ -23,12 +25,14 @@ import type { Store } from '../store/store.js'
 import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer } from './answers.js'
 import { type ApiServerRequest, type Authenticator, certificateAuthenticator, type User } from './authentication.js'
 import { ensureFirstObjects } from './bootstrap.js'
+import { createClusterAddresses } from './cluster-addresses.js'
 import { createObjectWriter } from './create-object-writer.js'
 import { discoveryAnswer } from './discovery.js'
 import { startObjectCache } from './object-cache.js'
 import { objectStoreKey } from './object-codec.js'
 import { createOpenApiAnswers } from './openapi-answers.js'
 import { podStreams, type StreamUpgrade } from './pod-streams.js'
+import { repairAllocations } from './repair-allocations.js'
 import { parseTarget } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { serviceAccountTokens } from './service-account-tokens.js'
@@ -49,7 +53,8 @@ export interface ApiServerOptions {
   readonly nodeClient: { readonly cert: string; readonly key: string }
   /** `key` is PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens. */
   readonly serviceAccount: { readonly issuer: string; readonly key: string }
-  readonly serviceCidr: string
+  /** Ranges of Services, one or one of each family; the first is the default. */
+  readonly serviceCidrs: readonly string[]
   readonly nodePortRange: { readonly from: number; readonly to: number }
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }
@@ -67,13 +72,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // Every watch listens.
   const cache = await startObjectCache(store, stop.signal)
-  const allocation = await openServiceAllocation(store, options)
-  const rowOf = ({ resource }: { readonly resource: string }): ResourceType => {
-    const row = resourceTable.find(other => other.resource === resource)
+  const rowOf = ({ group, resource }: ApiResource): ResourceType => {
+    const row = resourceTable.find(other => other.group === group && other.resource === resource)
     if (!row) throw new PodwireError('INTERNAL', `${resource} is not in the resource table`)
     return row
   }
-  const writer = createObjectWriter({ store, cache, namespaces: rowOf({ resource: 'namespaces' }), allocation })
+  const ipAddresses = rowOf(ipaddresses)
+  const addresses = createClusterAddresses({ cache, ipAddresses, serviceCidrs: rowOf(servicecidrs), firstRanges: options.serviceCidrs })
+  const allocation = await openServiceAllocation({ store, addresses, ranges: options })
+  const writer = createObjectWriter({ store, cache, namespaces: rowOf(namespaces), allocation })
   const tokens = serviceAccountTokens({
     ...options.serviceAccount,
     find: (resource, at) => {
@@ -81,15 +88,16 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return cache.collection(row).get(objectStoreKey(row, at))?.object
     },
   })
+  await repairAllocations({ store, cache, addresses, allocation, services: rowOf(services), ipAddresses })
   await ensureFirstObjects(writer, rowOf, options)
 
+  const nodeRow = rowOf(nodes)
   const streams = podStreams({
     tls: { ca: options.tls.ca, ...options.nodeClient },
     async findNode(name) {
-      const nodes = rowOf({ resource: 'nodes' })
       await cache.current()
-      const found = cache.collection(nodes).get(objectStoreKey(nodes, { name }))
-      if (!found) throw notFound(nodes, name)
+      const found = cache.collection(nodeRow).get(objectStoreKey(nodeRow, { name }))
+      if (!found) throw notFound(nodeRow, name)
       return found.object as Node
     },
   })

@@ -1,6 +1,9 @@
-import { endpointslices, namespaces, services } from '../../api/generated/resources.js'
-import type { ResourceType } from '../../api/resource-type.js'
+import type { ApiResource } from '../../api/api-resource.js'
+import { endpointslices, endpoints as endpointsResource, namespaces, servicecidrs, services } from '../../api/generated/resources.js'
+import type { EndpointSlice, Endpoints } from '../../api/generated/types.js'
+import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
+import { nthAddress, parseCidr } from '../../base/net/address.js'
 import type { ObjectWriter, WritableObject } from './object-writer.js'
 
 /** Namespaces that every cluster has. */
@@ -9,16 +12,19 @@ const firstNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-syst
 export interface BootstrapOptions {
   /** Where nodes reach the API server. */
   readonly advertise: { readonly address: string; readonly port: number }
-  readonly serviceCidr: string
+  readonly serviceCidrs: readonly string[]
 }
 
-/** Ensures what clients take for granted: the first namespaces, and the Service `default/kubernetes` with this server as its endpoint. */
+/**
+ * Ensures what clients take for granted: the first namespaces, the ranges of Services, and the Service `default/kubernetes` with
+ * this server as its endpoint.
+ */
 export async function ensureFirstObjects(
   writer: ObjectWriter,
-  find: (resource: { readonly resource: string }) => ResourceType,
-  { advertise, serviceCidr }: BootstrapOptions,
+  find: (resource: ApiResource) => ResourceType,
+  { advertise, serviceCidrs }: BootstrapOptions,
 ): Promise<void> {
-  const create = async (resource: { readonly resource: string }, object: WritableObject): Promise<void> => {
+  const create = async (resource: ApiResource, object: WritableObject): Promise<void> => {
     try {
       await writer.create(find(resource), object, { dryRun: false, manager: 'kube-apiserver' })
     } catch (error) {
@@ -27,34 +33,40 @@ export async function ensureFirstObjects(
   }
   await Promise.all(firstNamespaces.map(name => create(namespaces, { metadata: { name } })))
 
+  await create(servicecidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [...serviceCidrs] } } as WritableObject)
+
   const metadata = { name: 'kubernetes', namespace: 'default' }
   const labels = { component: 'apiserver', provider: 'kubernetes' }
-  const clusterIP = firstAddress(serviceCidr)
+  const clusterIP = nthAddress(parseCidr(serviceCidrs[0]!), 1)
   const ports = [{ name: 'https', protocol: 'TCP', port: 443, targetPort: advertise.port }]
   const spec = { type: 'ClusterIP', clusterIP, sessionAffinity: 'None', ports }
   await create(services, { metadata: { ...metadata, labels }, spec } as WritableObject)
 
-  const slice = {
-    metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: [advertise.address], conditions: { ready: true } }],
-    ports: [{ name: 'https', protocol: 'TCP', port: advertise.port }],
-  }
-  await create(endpointslices, structuredClone(slice))
+  const address = advertise.address
+  const slicePorts = [{ name: 'https', protocol: 'TCP', port: advertise.port }]
   // The address may have changed since the last start.
-  const { endpoints, ports: slicePorts } = slice
-  await writer.update({
-    resource: find(endpointslices),
-    at: metadata,
-    dryRun: false,
-    manager: 'kube-apiserver',
-    change: current => ({ ...structuredClone(current), endpoints, ports: slicePorts }) as unknown as WritableObject,
-  })
-}
+  const slice: EndpointSlice = {
+    metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports: slicePorts,
+  }
+  const old: Endpoints = {
+    metadata: { ...metadata, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: address }], ports: slicePorts }],
+  }
+  await ensure(endpointslices, slice)
+  await ensure(endpointsResource, old)
 
-/** The first address of a range: upstream's choice for the API server's own Service. */
-function firstAddress(cidr: string): string {
-  const [network = ''] = cidr.split('/')
-  const parts = network.split('.').map(Number)
-  return [...parts.slice(0, 3), parts[3]! + 1].join('.')
+  async function ensure(resource: ApiResource, object: KubeObject): Promise<void> {
+    await create(resource, structuredClone(object) as WritableObject)
+    const { metadata: _, ...fields } = object
+    await writer.update({
+      resource: find(resource),
+      at: metadata,
+      dryRun: false,
+      manager: 'kube-apiserver',
+      change: current => ({ ...structuredClone(current), ...structuredClone(fields) }) as WritableObject,
+    })
+  }
 }

@@ -12,6 +12,7 @@ export interface RangeAllocator {
   readonly from: number
   readonly to: number
   isHeld(number: number): boolean
+  held(): readonly number[]
   /** A free number, searched onwards from the last one given; undefined when none is left. */
   pick(taken: ReadonlySet<number>): number | undefined
   hold(number: number, owner: string): CommitPart
@@ -19,7 +20,6 @@ export interface RangeAllocator {
   /** Tells the allocator which keys a commit has changed, or has found taken. */
   noteCommitted(changes: readonly Change[]): void
   noteHeld(key: string): void
-  owns(key: string): boolean
 }
 
 export interface RangeOptions {
@@ -50,6 +50,7 @@ export async function openRangeAllocator(store: Store, options: RangeOptions): P
     from,
     to,
     isHeld: number => held.has(number),
+    held: () => [...held],
     pick(taken) {
       for (const number of candidates()) {
         if (held.has(number) || taken.has(number)) continue
@@ -74,6 +75,5 @@ export async function openRangeAllocator(store: Store, options: RangeOptions): P
     noteHeld(key) {
       if (key.startsWith(prefix)) held.add(numberOf(key.slice(prefix.length)))
     },
-    owns: key => key.startsWith(prefix),
   }
 }

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, randomUUID } from 'node:crypto'
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose'
-
+import type { ApiResource } from '../../api/api-resource.js'
 import { pods, serviceaccounts } from '../../api/generated/resources.js'
 import type { ServiceAccount, AuthenticationTokenRequest as TokenRequest } from '../../api/generated/types.js'
 import type { KubeObject } from '../../api/resource-type.js'
@@ -14,10 +14,7 @@ const shortest = 600
 const longest = 2 ** 32
 
 /** What the tokens need to know of the cluster's objects. */
-export type FindObject = (
-  resource: { readonly resource: string },
-  at: { readonly namespace: string; readonly name: string },
-) => KubeObject | undefined
+export type FindObject = (resource: ApiResource, at: { readonly namespace: string; readonly name: string }) => KubeObject | undefined
 
 export interface ServiceAccountTokens {
   /** Signs a token for the account; lifetime and audiences come from the request. */

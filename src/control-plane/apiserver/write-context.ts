@@ -77,6 +77,7 @@ export function createWriteContext(parts: WriteParts): WriteContext {
     const result = await store.commit(wanted)
     if (!result.committed) {
       allocation.noteLost(result.key)
+      await cache.current()
       return { lost: result.key }
     }
     allocation.noteCommitted(wanted.changes)

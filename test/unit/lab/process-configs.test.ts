@@ -22,7 +22,7 @@ t.test('the server is told what the lab file fixes', async t => {
     listen: [{ fd: 3 }, { address: '192.168.50.2', port: 6443 }],
     advertise: { address: '192.168.50.2', port: 6443 },
     nodePodCidrs: { left: ['10.244.1.0/24'], right: ['10.244.2.0/24'] },
-    serviceCidr: '10.97.0.0/16',
+    serviceCidrs: ['10.97.0.0/16'],
   })
 })
 

@@ -113,3 +113,108 @@ t.test('a refused or dry-run Service takes nothing', t =>
     t.equal((await create(api, 'good', { clusterIP: '10.96.0.50' })).status, 201)
   }),
 )
+
+const addressesPath = '/apis/networking.k8s.io/v1/ipaddresses'
+
+t.test('an IPAddress stands for every cluster IP', t =>
+  withApiServer(t, async api => {
+    t.match((await apiRequest(api, '/apis/networking.k8s.io/v1/servicecidrs/kubernetes')).json.spec, { cidrs: ['10.96.0.0/16'] })
+    const { clusterIP } = (await create(api, 'web')).json.spec
+    const held = await apiRequest(api, `${addressesPath}/${clusterIP}`)
+    t.match(held.json, {
+      metadata: { labels: { 'ipaddress.kubernetes.io/ip-family': 'IPv4' } },
+      spec: { parentRef: { group: '', resource: 'services', namespace: 'default', name: 'web' } },
+    })
+    const other = { metadata: { name: '10.96.77.77' }, spec: { parentRef: { group: 'x.example', resource: 'things', name: 'mine' } } }
+    t.equal((await apiRequest(api, addressesPath, { method: 'POST', body: other })).status, 201)
+    t.equal((await create(api, 'thief', { clusterIP: '10.96.77.77' })).status, 422, 'whoever holds the address, it is taken')
+
+    await apiRequest(api, `${addressesPath}/${clusterIP}`, { method: 'DELETE' })
+    const lost = {
+      metadata: { name: '10.96.88.88' },
+      spec: { parentRef: { group: '', resource: 'services', namespace: 'default', name: 'gone' } },
+    }
+    await apiRequest(api, addressesPath, { method: 'POST', body: lost })
+    await api.restart()
+    t.equal((await apiRequest(api, `${addressesPath}/${clusterIP}`)).status, 200, 'a start holds again what Services have')
+    t.equal((await apiRequest(api, `${addressesPath}/10.96.88.88`)).status, 404, 'and gives back what none has')
+
+    await remove(api, 'web')
+    t.equal((await apiRequest(api, `${addressesPath}/${clusterIP}`)).status, 404)
+
+    const more = { metadata: { name: 'more' }, spec: { cidrs: ['10.99.0.0/24'] } }
+    t.equal((await create(api, 'early', { clusterIP: '10.99.0.9' })).status, 422)
+    t.equal((await apiRequest(api, '/apis/networking.k8s.io/v1/servicecidrs', { method: 'POST', body: more })).status, 201)
+    t.equal((await create(api, 'late', { clusterIP: '10.99.0.9' })).status, 201, 'a new range is used at once')
+  }),
+)
+
+t.test('two families', t =>
+  withApiServer(
+    t,
+    async api => {
+      const single = await create(api, 'single')
+      t.match(single.json.spec, { ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack', clusterIPs: [/^10\.96\./] })
+      t.equal(single.json.spec.clusterIPs.length, 1)
+      const six = await create(api, 'six', { ipFamilies: ['IPv6'] })
+      t.match(six.json.spec, { ipFamilies: ['IPv6'], clusterIP: /^fd00:10:96::/ })
+
+      const dual = await create(api, 'dual', { ipFamilyPolicy: 'PreferDualStack' })
+      t.match(dual.json.spec, { ipFamilies: ['IPv4', 'IPv6'], clusterIPs: [/^10\.96\./, /^fd00:10:96::/] })
+      const turned = await create(api, 'turned', { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6'] })
+      t.match(turned.json.spec, { ipFamilies: ['IPv6', 'IPv4'], clusterIPs: [/^fd00/, /^10\.96/] })
+      const asked = await create(api, 'asked', { ipFamilyPolicy: 'PreferDualStack', clusterIP: 'fd00:10:96::99' })
+      t.match(asked.json.spec, { ipFamilies: ['IPv6', 'IPv4'], clusterIPs: ['fd00:10:96::99', /^10\.96/] })
+
+      const grown = await update(api, single.json, { ipFamilyPolicy: 'PreferDualStack' })
+      t.match(grown.json.spec, { ipFamilies: ['IPv4', 'IPv6'], clusterIPs: [single.json.spec.clusterIP, /^fd00/] })
+      const shrunk = await update(api, grown.json, { ipFamilyPolicy: 'SingleStack' })
+      t.strictSame(shrunk.json.spec.clusterIPs, [single.json.spec.clusterIP])
+      t.equal((await apiRequest(api, `${addressesPath}/${grown.json.spec.clusterIPs[1]}`)).status, 404, 'the second address is given back')
+      t.match(await update(api, dual.json, { ipFamilies: ['IPv6', 'IPv4'], clusterIPs: [...dual.json.spec.clusterIPs].reverse() }), {
+        status: 422,
+      })
+
+      const gone = await update(api, dual.json, { type: 'ExternalName', externalName: 'example.com' })
+      t.equal(gone.status, 200)
+      t.strictSame([gone.json.spec.clusterIP, gone.json.spec.clusterIPs, gone.json.spec.ipFamilies], [undefined, undefined, undefined])
+
+      const headless = await create(api, 'headless', { clusterIP: 'None' })
+      t.match(headless.json.spec, { clusterIPs: ['None'], ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'RequireDualStack' })
+      const picked = await create(api, 'picked', { clusterIP: 'None', selector: { a: 'b' } })
+      t.match(picked.json.spec, { clusterIPs: ['None'], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' })
+      t.match((await create(api, 'twice', { ipFamilies: ['IPv4', 'IPv4'], ipFamilyPolicy: 'PreferDualStack' })).json.details.causes, [
+        { field: 'spec.ipFamilies[1]', reason: 'FieldValueDuplicate' },
+      ])
+    },
+    { serviceCidrs: ['10.96.0.0/16', 'fd00:10:96::/112'] },
+  ),
+)
+
+t.test('one family refuses the other', t =>
+  withApiServer(t, async api => {
+    const causes = async (spec: object) => (await create(api, 'x', spec)).json.details.causes
+    t.match(await causes({ ipFamilies: ['IPv6'] }), [{ field: 'spec.ipFamilies[0]', message: /not configured on this cluster/ }])
+    t.match(await causes({ ipFamilyPolicy: 'RequireDualStack' }), [{ field: 'spec.ipFamilyPolicy' }])
+    const preferring = await create(api, 'preferring', { ipFamilyPolicy: 'PreferDualStack' })
+    t.match(preferring.json.spec, { ipFamilies: ['IPv4'], ipFamilyPolicy: 'PreferDualStack' })
+  }),
+)
+
+t.test('what a load balancer needs', t =>
+  withApiServer(t, async api => {
+    const local = await create(api, 'local', { type: 'LoadBalancer', externalTrafficPolicy: 'Local' })
+    const { healthCheckNodePort } = local.json.spec
+    t.ok(healthCheckNodePort >= 30000 && healthCheckNodePort <= 32767)
+    t.match(await update(api, local.json, { healthCheckNodePort: 30099 }), { status: 422 })
+    const spare = await create(api, 'spare', { type: 'LoadBalancer', allocateLoadBalancerNodePorts: false })
+    t.equal(spare.json.spec.ports[0].nodePort, undefined)
+    const plain = await update(api, local.json, { type: 'ClusterIP' })
+    t.strictSame(
+      [plain.json.spec.healthCheckNodePort, plain.json.spec.ports[0].nodePort, plain.json.spec.externalTrafficPolicy],
+      [undefined, undefined, undefined],
+    )
+    const heir = { type: 'NodePort', ports: [{ port: 80, nodePort: healthCheckNodePort }] }
+    t.equal((await create(api, 'heir', heir)).status, 201, 'a changed type gives its ports back')
+  }),
+)
