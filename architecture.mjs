@@ -40,6 +40,12 @@ export const rooms = [
 
   { room: 'node/kubelet', layer: 5, what: 'the Pods of one node over CRI', may: [...base, 'api', 'client', 'reconcile', 'kernel'] },
   {
+    room: 'node/proxy',
+    layer: 5,
+    what: 'what stands around a service proxy: its configuration, health, metrics; the proxy of a cluster that is not ours',
+    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client'],
+  },
+  {
     room: 'node/agent',
     layer: 5,
     what: 'informers to models to backends, for one node',

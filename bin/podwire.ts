@@ -1,8 +1,12 @@
 /** The command line of podwire, started by ./podwire once everything it needs is there. */
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { pino } from 'pino'
 
+import type { IpFamily } from '../src/base/net/address.js'
+import { systemClock } from '../src/base/time/clock.js'
 import { runWorkload } from '../src/bench/run-workload.js'
 import { workloads } from '../src/bench/workloads.js'
 import { applyManifests } from '../src/cli/apply-manifests.js'
@@ -14,6 +18,10 @@ import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { runFlows } from '../src/flow/run-flows.js'
 import { packageRoot } from '../src/kernel/built-program.js'
+import { execConntrack } from '../src/kernel/exec-conntrack.js'
+import { execIptables } from '../src/kernel/exec-iptables.js'
+import { execNftables } from '../src/kernel/exec-nftables.js'
+import { localMachine } from '../src/kernel/local-machine.js'
 import { downLab } from '../src/lab/down.js'
 import { findLab, listLabs } from '../src/lab/find.js'
 import { labPaths } from '../src/lab/lab-paths.js'
@@ -21,11 +29,23 @@ import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
 import { proxyOfLab } from '../src/lab/proxy-of-lab.js'
 import { upLab } from '../src/lab/up.js'
+import { runProxyAgent } from '../src/node/proxy/proxy-agent.js'
+import type { ServiceBackend } from '../src/node/proxy/run-service-proxy.js'
+import { iptablesProxy } from '../src/proxy-iptables/backend.js'
+import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
 import { renderReport } from '../src/report/render-report.js'
+import type { ProxyMode } from '../src/service-model/proxy-settings.js'
 
 const root = packageRoot()
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+
+/** The part of each mode and family that this build has. */
+function backendFor(mode: ProxyMode, family: IpFamily): ServiceBackend | undefined {
+  const conntrack = execConntrack(localMachine.run)
+  if (mode === 'nftables') return nftablesProxy({ nftables: execNftables(localMachine.run), conntrack, family })
+  return mode === 'iptables' && family === 4 ? iptablesProxy(execIptables(localMachine.run), conntrack) : undefined
+}
 
 const parts: Parts = {
   terminal: processTerminal(),
@@ -49,6 +69,18 @@ const parts: Parts = {
   runWorkload,
   renderReport,
   renderLadder: standaloneLadderSvg,
+  runProxyAgent: (options, signal) =>
+    runProxyAgent(
+      options,
+      {
+        backendFor,
+        hostname,
+        connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
+        clock: systemClock,
+        log: pino({ name: 'proxy' }, pino.destination(2)),
+      },
+      signal,
+    ),
   // The doctor runs before anything is built, so it is no part of the bundle.
   doctor: async args =>
     ((await import(pathToFileURL(join(root, 'setup/doctor.mjs')).href)) as { doctor(args: readonly string[]): number }).doctor(args),

@@ -19,6 +19,16 @@ export interface FlowRunOptions {
   readonly onFlow?: (name: string) => void
 }
 
+/** What `podwire agent --only proxy` was told; it counts more than the configuration file. */
+export interface ProxyAgentOptions {
+  readonly configFile?: string
+  readonly kubeconfig?: string
+  readonly hostnameOverride?: string
+  readonly mode?: string
+  readonly clusterCidr?: string
+  readonly cleanup: boolean
+}
+
 /** The rooms below, as the commands call them; bin/podwire.ts wires them, tests hand over others. */
 export interface Parts {
   readonly terminal: Terminal
@@ -46,6 +56,8 @@ export interface Parts {
   renderReport(record: RunRecord): string
   /** An SVG file of its own. */
   renderLadder(flow: FlowRecord): string
+  /** One part of an agent by itself, for a cluster that somebody else runs; returns when the signal aborts. */
+  runProxyAgent(options: ProxyAgentOptions, signal: AbortSignal): Promise<void>
   /** The findings of `podwire doctor`, printed; returns the exit status. */
   doctor(args: readonly string[]): Promise<number>
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { PodwireError } from '../base/errors/podwire-error.js'
+import { agentCommand } from './commands/agent.js'
 import { benchCommand } from './commands/bench.js'
 import { demoCommand } from './commands/demo.js'
 import { doctorCommand } from './commands/doctor.js'
@@ -31,6 +32,7 @@ const factories: readonly CommandFactory[] = [
   kubeconfigCommand,
   imageCommand,
   logsCommand,
+  agentCommand,
   doctorCommand,
 ]
 

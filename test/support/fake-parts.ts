@@ -96,6 +96,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     },
     renderReport: () => '<html>',
     workloads,
+    runProxyAgent: () => Promise.reject(new Error('no agent is run here')),
     runWorkload: () => Promise.reject(new Error('no benchmark is run here')),
     renderLadder: ({ name }) => `<svg>${name}</svg>`,
     doctor: async args => {
