@@ -77,7 +77,11 @@ clientConnection: {kubeconfig: ${api.kubeconfig}}
         },
         stop.signal,
       )
-      return { said, stop: () => (stop.abort(), ended), ended }
+      const stopped = () => {
+        stop.abort()
+        return ended
+      }
+      return { said, stop: stopped, ended }
     }
 
     const proxy = run({ mode: 'nftables', cleanup: false })

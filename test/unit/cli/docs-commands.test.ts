@@ -12,7 +12,7 @@ function commandsIn(file: string): readonly string[] {
 }
 
 /** A synopsis as an example: optional parts given, alternatives chosen, capitals as they stand. */
-const example = (synopsis: string) => synopsis.replaceAll(/\\\|[\w\\|]*/g, '').replaceAll(/[[\]…]/g, '')
+const example = (synopsis: string) => synopsis.replaceAll(/\|[\w|]*/g, '').replaceAll(/[[\]…]/g, '')
 
 t.test('the pages name only commands and options that there are', async t => {
   for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/errors.md']) {
