@@ -9,6 +9,7 @@ export interface FieldProblem {
     | 'FieldValueForbidden'
     | 'FieldValueDuplicate'
     | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
     | 'FieldValueTypeInvalid'
   /** The path of the field, as `spec.containers[0].name`. */
   readonly field: string

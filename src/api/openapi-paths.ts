@@ -47,6 +47,9 @@ const patches = [
   'application/apply-patch+yaml',
 ]
 
+/** Custom resources have no merge keys; clients look here to learn which patch they may send. */
+const patchesOf = ({ custom }: ResourceType): readonly string[] => (custom ? patches.filter(type => !type.includes('strategic')) : patches)
+
 /** Every operation on the rows. */
 export const operationsOf = (rows: readonly ResourceType[]): Operation[] => rows.flatMap(operationsOfRow)
 
@@ -99,7 +102,7 @@ function operationsOfRow(row: ResourceType): Operation[] {
       action: 'patch',
       queryParameters: [...writing, { name: 'force', type: 'boolean' }],
       request: row.typePath,
-      consumes: patches,
+      consumes: patchesOf(row),
     },
     {
       ...object,
@@ -144,7 +147,7 @@ function operationsOfSubresource(
         queryParameters: isRead ? [] : writing,
         request: isRead ? undefined : type,
         response: type,
-        consumes: method === 'patch' ? patches : json,
+        consumes: method === 'patch' ? patchesOf(row) : json,
       },
     ]
   })

@@ -6,7 +6,7 @@ import { apiFacts, type FieldSchema, type TypeSchema, typeSchema } from './schem
 export type RefPrefix = '#/definitions/' | '#/components/schemas/'
 
 /** Types that every API uses without a resource naming them. */
-const metaTypes = ['DeleteOptions', 'ListMeta', 'Status'].map(name => `io.k8s.apimachinery.pkg.apis.meta.v1.${name}`)
+const metaTypes = ['DeleteOptions', 'ListMeta', 'ObjectMeta', 'Status'].map(name => `io.k8s.apimachinery.pkg.apis.meta.v1.${name}`)
 
 /** The name of the type of a list, which the facts describe as any type. */
 export const listTypeOf = ({ typePath }: ResourceType): string => `${typePath}List`
@@ -21,7 +21,11 @@ export function schemasOf(rows: readonly ResourceType[], prefix: RefPrefix): Jso
     seen.add(path)
     for (const field of Object.values(type.fields ?? {})) open.push(...refsOf(field))
   }
-  return Object.fromEntries([...seen].sort().map(path => [path, schemaOfType(path, typeSchema(path)!, prefix)]))
+  const version = prefix === '#/definitions/' ? 2 : 3
+  return Object.assign(
+    Object.fromEntries([...seen].sort().map(path => [path, schemaOfType(path, typeSchema(path)!, prefix)])),
+    ...rows.map(({ custom }) => custom?.openApi(version) ?? {}),
+  )
 }
 
 /** The type that a subresource speaks, when it is one of its own. */

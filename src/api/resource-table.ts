@@ -1,4 +1,5 @@
 import type { ApiResource } from './api-resource.js'
+import { definitionStrategy } from './custom/definition-strategy.js'
 import * as known from './generated/resources.js'
 import type { KubeObject, ResourceType, StoredForm, Strategy, TableColumn } from './resource-type.js'
 import { apiFacts, type ResourceFacts, typeSchema } from './schema.js'
@@ -105,7 +106,7 @@ const behaviours: readonly Behaviour[] = [
   behaviour(known.volumeattributesclasses, storage.volumeAttributesClassStrategy, storageColumns.volumeAttributesClassColumns),
 
   behaviour(known.apiservices, admission.apiServiceStrategy, policyColumns.apiServiceColumns),
-  behaviour(known.customresourcedefinitions, plainStrategy, policyColumns.customResourceDefinitionColumns),
+  behaviour(known.customresourcedefinitions, definitionStrategy, policyColumns.customResourceDefinitionColumns),
   behaviour(known.flowschemas, admission.flowSchemaStrategy, policyColumns.flowSchemaColumns),
   behaviour(known.prioritylevelconfigurations, admission.priorityLevelStrategy, policyColumns.priorityLevelColumns),
   behaviour(known.mutatingadmissionpolicies, admission.mutatingPolicyStrategy, policyColumns.mutatingAdmissionPolicyColumns),

@@ -83,6 +83,8 @@ export interface Strategy<T extends KubeObject> {
   validate(object: T): FieldProblem[]
   /** Only what is wrong with the change; `validate` runs as well. */
   validateUpdate(object: T, previous: T): FieldProblem[]
+  /** Put on an object when its deletion is asked for first. */
+  readonly finalizersOnDelete?: readonly string[]
   /** Fields that field selectors may name, besides metadata.name and metadata.namespace. */
   selectableFields(object: T): Readonly<Record<string, string>>
   /** Seconds between the request to delete and removal; 0 removes at once. `requested` comes from the delete options. */
@@ -97,5 +99,5 @@ export interface TableColumn<T extends KubeObject = KubeObject> {
   /** 0 is always shown, more only with `-o wide`. */
   readonly priority: number
   readonly description: string
-  cell(object: T, now: number): string | number | boolean
+  cell(object: T, now: number): string | number | boolean | null
 }

@@ -9,7 +9,8 @@ const immutable = 'field is immutable'
 /** What is wrong with an object's metadata. */
 export function validateMeta(
   meta: ObjectMeta,
-  { namespaced, checkName }: { readonly namespaced: boolean; readonly checkName: NameCheck },
+  /** Finalizers of custom resources may be any name. */
+  { namespaced, checkName, isCustom = false }: { readonly namespaced: boolean; readonly checkName: NameCheck; readonly isCustom?: boolean },
 ): FieldProblem[] {
   const problems: FieldProblem[] = []
   if (meta.generateName !== undefined && meta.generateName !== '') {
@@ -30,7 +31,7 @@ export function validateMeta(
   if (size > largestAnnotations) problems.push(tooLong('metadata.annotations', largestAnnotations))
   for (const finalizer of meta.finalizers ?? []) {
     problems.push(...invalidAll('metadata.finalizers', finalizer, checkQualifiedName(finalizer)))
-    if (!finalizer.includes('/') && !standardFinalizers.has(finalizer)) {
+    if (!isCustom && !finalizer.includes('/') && !standardFinalizers.has(finalizer)) {
       problems.push(invalid('metadata.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'))
     }
   }
@@ -38,7 +39,7 @@ export function validateMeta(
   return problems
 }
 
-const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
+const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion', 'customresourcecleanup.apiextensions.k8s.io'])
 
 function validateOwners({ ownerReferences = [] }: ObjectMeta): FieldProblem[] {
   const problems: FieldProblem[] = []

@@ -13,7 +13,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 
 import type { ApiResource } from '../../api/api-resource.js'
-import { ipaddresses, namespaces, nodes, servicecidrs, services } from '../../api/generated/resources.js'
+import { customresourcedefinitions, ipaddresses, namespaces, nodes, servicecidrs, services } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
 import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
@@ -22,11 +22,12 @@ import { notFound, origin, statusOf, unauthorized, unknownPath } from '../../api
 import { PodwireError } from '../../base/errors/podwire-error.js'
 import { endSoon } from '../../base/net/proxy-upgrade.js'
 import type { Store } from '../store/store.js'
-import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer } from './answers.js'
+import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer, warningHeader } from './answers.js'
 import { type ApiServerRequest, type Authenticator, certificateAuthenticator, type User } from './authentication.js'
 import { ensureFirstObjects } from './bootstrap.js'
 import { createClusterAddresses } from './cluster-addresses.js'
 import { createObjectWriter } from './create-object-writer.js'
+import { startCustomResources } from './custom-resources.js'
 import { discoveryAnswer } from './discovery.js'
 import { startObjectCache } from './object-cache.js'
 import { objectStoreKey } from './object-codec.js'
@@ -102,17 +103,27 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     },
   })
   const handleResource = createResourceHandler({ store, cache, writer, tokens, streams })
-  const openApiAnswer = createOpenApiAnswers(resourceTable)
+  const resources = startCustomResources(
+    { cache, writer, builtIn: resourceTable, definitions: rowOf(customresourcedefinitions), log },
+    stop.signal,
+  )
+  const openApiAnswer = createOpenApiAnswers(resources.table)
   const authenticators = [certificateAuthenticator(), tokens.authenticate]
   const address = `${advertise.address}:${advertise.port}`
 
   async function answer(request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade): Promise<Answer | undefined> {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
     const user = await authenticate(request, authenticators)
-    const target = parseTarget(path, resourceTable)
-    if (target) return handleResource({ request, response, upgrade, target, user, query, signal: stop.signal })
+    const target = parseTarget(path, resources.table())
+    if (target) {
+      const ended = resources.ended(target.resource)
+      const signal = ended ? AbortSignal.any([stop.signal, ended]) : stop.signal
+      const { warnings = [] } = target.resource.custom ?? {}
+      if (warnings.length > 0) response.setHeader('warning', [...(warningHeader(warnings).warning ?? [])])
+      return handleResource({ request, response, upgrade, target, user, query, signal })
+    }
     const found =
-      discoveryAnswer(request, path, { table: resourceTable, address }) ?? openApiAnswer(request, path) ?? otherAnswer(path, query)
+      discoveryAnswer(request, path, { table: resources.table(), address }) ?? openApiAnswer(request, path) ?? otherAnswer(path, query)
     if (!found) throw unknownPath()
     return found
   }

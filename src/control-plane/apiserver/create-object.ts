@@ -53,7 +53,11 @@ export async function createObject(
     strategy.setDefaults(draft)
     strategy.prepareCreate(draft)
     const problems = [
-      ...validateMeta(draft.metadata, { namespaced: resource.namespaced, checkName: strategy.checkName }),
+      ...validateMeta(draft.metadata, {
+        namespaced: resource.namespaced,
+        checkName: strategy.checkName,
+        isCustom: resource.custom !== undefined,
+      }),
       ...strategy.validate(draft),
     ]
     if (problems.length > 0) throw invalidObject(resource, draft.metadata.name ?? '', problems)

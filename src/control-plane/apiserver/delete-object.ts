@@ -65,7 +65,8 @@ function markedForDeletion(resource: ResourceType, before: StoredObject['object'
   const draft = structuredClone(before) as WritableObject
   const meta = draft.metadata
   delete meta.resourceVersion
-  const finalizers = finalizersFor(meta.finalizers ?? [], options)
+  const added = meta.deletionTimestamp === undefined ? (resource.strategy.finalizersOnDelete ?? []) : []
+  const finalizers = [...new Set([...finalizersFor(meta.finalizers ?? [], options), ...added])]
   if (finalizers.length > 0) meta.finalizers = finalizers
   else delete meta.finalizers
 

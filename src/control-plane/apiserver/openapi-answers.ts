@@ -17,8 +17,21 @@ const protobufV2 = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
 /** Go's parser of media types refuses the `@` that clients themselves put into Accept. */
 const protobufV2Answer = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 
-/** Documents are made when first asked for, then kept. */
-export function createOpenApiAnswers(table: readonly ResourceType[]): OpenApiAnswers {
+/** Documents are made when first asked for, then kept until the table is another. */
+export function createOpenApiAnswers(table: () => readonly ResourceType[]): OpenApiAnswers {
+  let rows: readonly ResourceType[] = []
+  let answers: OpenApiAnswers = () => undefined
+  return (request, path) => {
+    if (!path.startsWith('/openapi/')) return undefined
+    if (rows !== table()) {
+      rows = table()
+      answers = answersOf(rows)
+    }
+    return answers(request, path)
+  }
+}
+
+function answersOf(table: readonly ResourceType[]): OpenApiAnswers {
   const versions = new Map<string, ResourceType[]>()
   for (const row of table) {
     const key = row.group === '' ? `api/${row.version}` : `apis/${apiVersionOf(row)}`

@@ -218,7 +218,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       },
     })
     return expected === scaleBody
-      ? { ...jsonAnswer(scaleOf(stored.object)), headers: warningHeader(warnings) }
+      ? { ...jsonAnswer(scaleOf(stored.object, resource.custom?.scale)), headers: warningHeader(warnings) }
       : objectAnswer(exchange, stored, { warnings })
   }
 
@@ -232,10 +232,10 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       case 'status':
         return object(exchange, at)
       case 'scale':
-        if (request.method === 'GET') return jsonAnswer(scaleOf((await find(resource, at)).object))
+        if (request.method === 'GET') return jsonAnswer(scaleOf((await find(resource, at)).object, resource.custom?.scale))
         return write(exchange, at, {
           expected: scaleBody,
-          read: current => asJson(scaleOf(current)),
+          read: current => asJson(scaleOf(current, resource.custom?.scale)),
           merge: (current, wanted) => withScale(resource, current, wanted),
         })
       case 'finalize': {

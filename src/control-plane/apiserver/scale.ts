@@ -1,17 +1,19 @@
 import { invalid } from '../../api/field-problem.js'
 import type { ObjectMeta, Scale } from '../../api/generated/types.js'
-import { isJsonObject, type JsonObject } from '../../api/json.js'
-import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../api/json.js'
+import type { KubeObject, ResourceType, ScalePaths } from '../../api/resource-type.js'
 import { formatLabelSelector, requirementsOf } from '../../api/selector.js'
 import { badRequest, invalidObject } from '../../api/status.js'
 import type { WritableObject } from './object-writer.js'
 
 /** The view of a workload as autoscaling/v1 Scale. */
-export function scaleOf(object: KubeObject): Scale & { readonly metadata: ObjectMeta } {
+export function scaleOf(object: KubeObject, paths = builtInPaths): Scale & { readonly metadata: ObjectMeta } {
   const { metadata = {}, ...rest } = object
-  const { spec = {}, status = {} } = rest as { readonly spec?: JsonObject; readonly status?: JsonObject }
+  const json = rest as unknown as JsonObject
+  const replicas = valueAt(json, paths.specReplicas)
+  const current = valueAt(json, paths.statusReplicas)
   const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata
-  const selector = isJsonObject(spec.selector) ? formatLabelSelector(requirementsOf(spec.selector)) : ''
+  const selector = paths.labelSelector ? valueAt(json, paths.labelSelector) : selectorText(json.spec)
   const meta = {
     name: name ?? '',
     namespace: namespace ?? '',
@@ -23,9 +25,34 @@ export function scaleOf(object: KubeObject): Scale & { readonly metadata: Object
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: meta,
-    spec: { ...(typeof spec.replicas === 'number' && { replicas: spec.replicas }) },
-    status: { replicas: typeof status.replicas === 'number' ? status.replicas : 0, ...(selector !== '' && { selector }) },
+    spec: { ...(typeof replicas === 'number' && { replicas }) },
+    status: { replicas: typeof current === 'number' ? current : 0, ...(typeof selector === 'string' && selector !== '' && { selector }) },
   }
+}
+
+const builtInPaths: ScalePaths = { specReplicas: ['spec', 'replicas'], statusReplicas: ['status', 'replicas'], labelSelector: undefined }
+
+function valueAt(object: JsonObject, path: readonly string[]): JsonValue | undefined {
+  return path.reduce<JsonValue | undefined>((value, name) => (isJsonObject(value) ? value[name] : undefined), object)
+}
+
+function setAt(object: JsonObject, path: readonly string[], value: JsonValue): void {
+  const [name = '', ...rest] = path
+  if (rest.length === 0) {
+    object[name] = value
+    return
+  }
+  const below = isJsonObject(object[name]) ? object[name] : {}
+  object[name] = below
+  setAt(below, rest, value)
+}
+
+/** The selector of a workload; that of a ReplicationController is only labels. */
+function selectorText(spec: JsonValue | undefined): string {
+  const selector = isJsonObject(spec) ? spec.selector : undefined
+  if (!isJsonObject(selector)) return ''
+  const isStructured = Object.values(selector).some(value => typeof value === 'object')
+  return formatLabelSelector(requirementsOf(isStructured ? selector : { matchLabels: selector }))
 }
 
 /** The workload with the replicas of `scale`. Throws 422 for a count that cannot be. */
@@ -39,7 +66,7 @@ export function withScale(resource: ResourceType, current: KubeObject, scale: Js
     throw invalidObject({ ...resource, group: 'autoscaling', kind: 'Scale' }, current.metadata?.name ?? '', problems)
   }
   const object = structuredClone(current) as WritableObject
-  object.spec = { ...(object.spec as JsonObject), replicas }
+  setAt(object as unknown as JsonObject, resource.custom?.scale?.specReplicas ?? builtInPaths.specReplicas, replicas)
   if (typeof metadata.resourceVersion === 'string') object.metadata.resourceVersion = metadata.resourceVersion
   else delete object.metadata.resourceVersion
   return object

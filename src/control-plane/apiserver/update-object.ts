@@ -69,20 +69,25 @@ function settle(
   const draft: WritableObject = structuredClone({ ...fields, metadata: { ...meta } })
   if (draft.status === undefined) delete draft.status
   keepSystemFields(draft.metadata, old.metadata)
-  if (isMain) {
-    strategy.prepareUpdate(draft, before)
-    strategy.setDefaults(draft)
-  }
+  if (isMain) strategy.prepareUpdate(draft, before)
+  // One schema describes all of a custom resource, its status too.
+  const isWhole = isMain || resource.custom !== undefined
+  if (isWhole) strategy.setDefaults(draft)
   if (strategy.hasGeneration) {
-    const { metadata: _, status: __, ...after } = draft
-    const { metadata: ___, status: ____, ...earlier } = old
-    const changed = !jsonEqual(after, earlier)
+    const { metadata: _, status, ...after } = draft
+    const { metadata: __, status: oldStatus, ...earlier } = old
+    // Where the status is no subresource it is a field like any other.
+    const changed = !jsonEqual(after, earlier) || (resource.custom !== undefined && !hasStatus && !jsonEqual(status, oldStatus))
     draft.metadata.generation = (old.metadata.generation ?? 1) + (changed ? 1 : 0)
   }
   const problems = [
-    ...validateMeta(draft.metadata, { namespaced: resource.namespaced, checkName: strategy.checkName }),
+    ...validateMeta(draft.metadata, {
+      namespaced: resource.namespaced,
+      checkName: strategy.checkName,
+      isCustom: resource.custom !== undefined,
+    }),
     ...validateMetaUpdate(draft.metadata, old.metadata),
-    ...(isMain ? [...strategy.validate(draft), ...strategy.validateUpdate(draft, before)] : []),
+    ...(isWhole ? [...strategy.validate(draft), ...strategy.validateUpdate(draft, before)] : []),
   ]
   if (problems.length > 0) throw invalidObject(resource, old.metadata.name ?? '', problems)
   return draft
