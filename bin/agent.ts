@@ -14,13 +14,14 @@ import { execIptables } from '../src/kernel/exec-iptables.js'
 import { execNftables } from '../src/kernel/exec-nftables.js'
 import { localMachine } from '../src/kernel/local-machine.js'
 import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
+import { ensureSysctl } from '../src/kernel/sysctl.js'
 import { startAgent } from '../src/node/agent/agent.js'
 import type { ProxyMember } from '../src/node/agent/proxy-switch.js'
 import { connectCri } from '../src/node/kubelet/cri-connection.js'
 import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
 import { criStreaming } from '../src/node/kubelet/cri-streaming.js'
 import { createKubelet } from '../src/node/kubelet/kubelet.js'
-import { iptablesProxy } from '../src/proxy-iptables/backend.js'
+import { hasCanaries, iptablesProxy } from '../src/proxy-iptables/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 
 const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
@@ -47,8 +48,14 @@ const agent = await startAgent(
     bird: execBird(localMachine.run, { config: nodePaths.birdConfig, configHere: nodePaths.birdConfig, socket: nodePaths.birdSocket }),
     proxies: [4 as const, 6 as const].flatMap((family): readonly ProxyMember[] => {
       const conntrack = execConntrack(localMachine.run, family)
+      const iptables = execIptables(localMachine.run, family)
       return [
-        { mode: 'iptables', family, backend: iptablesProxy(execIptables(localMachine.run, family), conntrack) },
+        {
+          mode: 'iptables',
+          family,
+          backend: iptablesProxy({ iptables, conntrack, ensureSysctl }),
+          isIntact: signal => hasCanaries(iptables, signal),
+        },
         { mode: 'nftables', family, backend: nftablesProxy({ nftables, conntrack, family }) },
       ]
     }),

@@ -21,6 +21,15 @@ export function execIptables(run: Host['run'], family: IpFamily = 4, variant: Ip
       return stdout
     },
 
+    async hasChain(table, chain, signal) {
+      const argv = [`${programs[family]}-${variant}`, '--wait', lockSeconds, '-t', table, '-S', chain, '1']
+      const { stderr, exitCode } = await run(argv, { allowFailure: true, signal })
+      if (exitCode === 0) return true
+      // iptables-nft 1.8.9 calls a chain that is not there incompatible.
+      if (/No chain|does not exist|No such file|incompatible/.test(stderr)) return false
+      throw new PodwireError('KERNEL_REFUSED', `${argv[0]} could not look for chain ${chain} in table ${table}: ${stderr.trim()}`)
+    },
+
     async restore(text, signal) {
       const argv = [restore, '--wait', lockSeconds, '--noflush']
       const { stderr, exitCode } = await run(argv, { input: text, allowFailure: true, signal })

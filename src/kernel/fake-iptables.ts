@@ -55,6 +55,8 @@ export function fakeIptables(): FakeIptables {
       ].join('\n')
     },
 
+    hasChain: async (name, chain) => table(name).has(chain),
+
     async restore(text) {
       restored.push(text)
       let section: { readonly name: IptablesTable; readonly chains: Map<string, string[]> } | undefined

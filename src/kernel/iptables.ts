@@ -8,6 +8,8 @@ export type IptablesTable = 'filter' | 'nat' | 'mangle' | 'raw'
 export interface Iptables {
   /** A table as `iptables-save` prints it. */
   save(table: IptablesTable, signal: AbortSignal): Promise<string>
+  /** Whether the table has the chain; costs the same however many rules there are. */
+  hasChain(table: IptablesTable, chain: string, signal: AbortSignal): Promise<boolean>
   /**
    * Feeds `iptables-restore --noflush`. Each `*table … COMMIT` section is one transaction: it is carried out whole or not at all.
    *

@@ -1,9 +1,9 @@
 import { isServiceChain } from './chain-names.js'
 import { fixedChains, jumps } from './render-base.js'
-import type { ChainRules } from './ruleset.js'
+import type { ChainRules, Table } from './ruleset.js'
 
 /** Our chains and our jumps in the output of `iptables-save`. Chains of any other name belong to someone else. */
-export function parseOurRules(table: 'nat' | 'filter', saved: string): ChainRules {
+export function parseOurRules(table: Table, saved: string): ChainRules {
   const chains = new Map<string, string[]>()
   const isOurs = (chain: string): boolean => fixedChains[table].some(name => name === chain) || (table === 'nat' && isServiceChain(chain))
   for (const line of saved.split('\n')) {

@@ -1,16 +1,17 @@
 import { jumps, sharedChains } from './render-base.js'
-import type { ChainRules } from './ruleset.js'
+import type { ChainRules, Table } from './ruleset.js'
 
 export interface TableChange {
-  readonly table: 'nat' | 'filter'
+  readonly table: Table
   readonly held: ChainRules
   readonly wanted: ChainRules
   /** True: both sides hold all rules of ours. False: only those of the Services that changed, so a shared chain cannot be restated. */
   readonly isWhole: boolean
+  /** Lines after which a section ends. */
+  readonly sectionLines: number
+  /** True: chains that nothing jumps to any more stay until all is looked at the next time. */
+  readonly keepsStale: boolean
 }
-
-/** Lines after which a section ends: the kernel needs time quadratic in the chains of one nf_tables transaction. */
-const sectionLines = 5000
 
 /**
  * The `iptables-restore` sections that bring one table from `held` to `wanted`, to be carried out in order; none when nothing differs.
@@ -18,7 +19,7 @@ const sectionLines = 5000
  * A chain that only one Service fills is restated when it differs. Rules of shared chains come and go one by one, or all at once when all are known.
  * In the kernel's own chains only our jumps come and go. What is new is there before anything jumps to it; what is stale leaves last.
  */
-export function planTable({ table, held, wanted, isWhole }: TableChange): readonly string[] {
+export function planTable({ table, held, wanted, isWhole, sectionLines, keepsStale }: TableChange): readonly string[] {
   const shared: readonly string[] = sharedChains[table]
   const own: Restated[] = []
   const dispatch: Restated[] = []
@@ -33,7 +34,9 @@ export function planTable({ table, held, wanted, isWhole }: TableChange): readon
       if (before === undefined || !sameInOrder(before, after)) own.push({ chain, rules: after })
     } else if (before === undefined || !sameInAnyOrder(before, after)) dispatch.push({ chain, rules: after })
   }
-  const stale = [...held.keys()].filter(chain => !wanted.has(chain) && !jumps[table].has(chain) && (isWhole || !shared.includes(chain)))
+  const stale = (keepsStale ? [] : [...held.keys()]).filter(
+    chain => !wanted.has(chain) && !jumps[table].has(chain) && (isWhole || !shared.includes(chain)),
+  )
   const parts = cut(own, sectionLines)
   const last = [...(parts.pop() ?? []), ...dispatch]
   if (last.length + singles.length + stale.length === 0) return []

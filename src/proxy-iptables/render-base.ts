@@ -1,18 +1,23 @@
 import type { NodeFacts } from '../service-model/service-state.js'
 import { rule } from './rule.js'
-import type { ChainRules, Ruleset } from './ruleset.js'
+import type { ChainRules, Ruleset, Table } from './ruleset.js'
 
 /** Chains that many Services add a rule to; their order carries no meaning, but for what `renderBase` puts last. */
 export const sharedChains = {
   nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS'],
   filter: ['KUBE-NODEPORTS', 'KUBE-SERVICES', 'KUBE-EXTERNAL-SERVICES', 'KUBE-PROXY-FIREWALL'],
-} as const
+  mangle: [],
+} as const satisfies Readonly<Record<Table, readonly string[]>>
+
+/** An empty chain in every table. Where it is gone somebody has emptied the table, and our rules are gone with it. */
+export const canaryChain = 'KUBE-PROXY-CANARY'
 
 /** All chains of fixed name. */
 export const fixedChains = {
-  nat: [...sharedChains.nat, 'KUBE-MARK-MASQ', 'KUBE-POSTROUTING'],
-  filter: [...sharedChains.filter, 'KUBE-FIREWALL', 'KUBE-FORWARD'],
-} as const
+  nat: [...sharedChains.nat, 'KUBE-MARK-MASQ', 'KUBE-POSTROUTING', canaryChain],
+  filter: [...sharedChains.filter, 'KUBE-FIREWALL', 'KUBE-FORWARD', canaryChain],
+  mangle: [canaryChain],
+} as const satisfies Readonly<Record<Table, readonly string[]>>
 
 const jump = (comment: string, chain: string, matches: readonly string[] = []): string =>
   [...matches, `-m comment --comment "${comment}"`, `-j ${chain}`].join(' ')
@@ -38,13 +43,21 @@ export const jumps: Ruleset = {
     ['FORWARD', [firewall, jump('kubernetes forwarding rules', 'KUBE-FORWARD'), newPortals, externalPortals]],
     ['OUTPUT', [firewall, newPortals, '-j KUBE-FIREWALL']],
   ]),
+  mangle: new Map(),
 }
 
 /** The chains of fixed name that no Service adds to. */
-export const renderFixed = (node: NodeFacts): Ruleset => ({ nat: masqueradeChains(node), filter: filterChains(node) })
+export function renderFixed(node: NodeFacts): Ruleset {
+  const canary = [canaryChain, []] as const
+  return {
+    nat: new Map([...masqueradeChains(node), canary]),
+    filter: new Map([...filterChains(node), canary]),
+    mangle: new Map([canary]),
+  }
+}
 
 /** The shared chains as they end: after the rules of all Services. */
-export const renderSharedEnds = (node: NodeFacts): Ruleset => ({
+export const renderSharedEnds = (node: NodeFacts): Pick<Ruleset, 'nat' | 'filter'> => ({
   nat: new Map([
     ['KUBE-NODEPORTS', []],
     ['KUBE-SERVICES', nodePortRules(node)],

@@ -1,16 +1,21 @@
 import { cidrContains, type Ip, ipFamily } from '../base/net/address.js'
 import { type Endpoint, isExternallyAccessible, type NodeFacts, type ServicePort } from '../service-model/service-state.js'
 import { chainNames, endpointChain, endpointText } from './chain-names.js'
-import { probability, type RuleParts, rule } from './rule.js'
-import type { Ruleset } from './ruleset.js'
+import { probability, type RuleParts, rule, withoutComment } from './rule.js'
+import type { ChainRules, Ruleset } from './ruleset.js'
 
 const markForMasquerade = 'KUBE-MARK-MASQ'
+
+export interface RenderStyle {
+  /** Comments are for people; where there are very many rules they cost too much. */
+  readonly hasComments: boolean
+}
 
 /**
  * The chains of one Service port, and its rules in the shared chains.
  * Chains stand before those that jump to them, so that a long list may be cut anywhere.
  */
-export function renderServicePort(port: ServicePort, node: NodeFacts): Ruleset {
+export function renderServicePort(port: ServicePort, node: NodeFacts, { hasComments }: RenderStyle): Pick<Ruleset, 'nat' | 'filter'> {
   const nat = new Map<string, readonly string[]>()
   if (port.hasEndpoints) {
     for (const endpoint of port.reachableEndpoints) nat.set(endpointChain(port, endpoint), endpointRules(port, endpoint))
@@ -20,16 +25,17 @@ export function renderServicePort(port: ServicePort, node: NodeFacts): Ruleset {
   }
   nat.set('KUBE-SERVICES', dispatchRules(port))
   nat.set('KUBE-NODEPORTS', nodePortRules(port))
-  return {
-    nat,
-    filter: new Map([
-      ['KUBE-SERVICES', internalFilterRules(port)],
-      ['KUBE-EXTERNAL-SERVICES', externalFilterRules(port)],
-      ['KUBE-PROXY-FIREWALL', firewallDrops(port)],
-      ['KUBE-NODEPORTS', healthCheckRules(port)],
-    ]),
-  }
+  const filter = new Map([
+    ['KUBE-SERVICES', internalFilterRules(port)],
+    ['KUBE-EXTERNAL-SERVICES', externalFilterRules(port)],
+    ['KUBE-PROXY-FIREWALL', firewallDrops(port)],
+    ['KUBE-NODEPORTS', healthCheckRules(port)],
+  ])
+  return hasComments ? { nat, filter } : { nat: withoutComments(nat), filter: withoutComments(filter) }
 }
+
+const withoutComments = (chains: ChainRules): ChainRules =>
+  new Map([...chains].map(([chain, rules]) => [chain, rules.map(withoutComment).filter(text => text !== '')]))
 
 /** Source ranges are looked at only where somebody could be let in. */
 const hasFirewall = (port: ServicePort): boolean =>

@@ -43,3 +43,6 @@ export function rule(parts: RuleParts): string {
 
 /** The probability as the kernel keeps it (in 2³¹ths) and iptables prints it. */
 export const probability = (share: number): string => (Math.round(share * 2 ** 31) / 2 ** 31).toFixed(11)
+
+/** The rule without its comment; empty when it was nothing else. */
+export const withoutComment = (text: string): string => text.replace(/ ?-m comment --comment "[^"]*"/, '').trimStart()

@@ -20,6 +20,8 @@ export interface RunnerOptions<Desired, Applied, Plan> {
 export interface Runner {
   /** Asks for a sync soon. Any number of calls before its start are one. */
   trigger(): void
+  /** Asks for a sync soon that looks at the kernel first: somebody is known to have changed it. */
+  observeAgain(): void
   /** Syncs once at the start, then whenever asked, until `signal` aborts. A started sync sees the signal; none runs after. */
   run(signal: AbortSignal): Promise<void>
   /** Asks for a sync and resolves when one that began after this call has succeeded. */
@@ -95,6 +97,10 @@ export function createRunner<Desired, Applied, Plan>(options: RunnerOptions<Desi
 
   return {
     trigger,
+    observeAgain() {
+      observedAt = Number.NEGATIVE_INFINITY
+      trigger()
+    },
     run,
     settled: signal =>
       new Promise((resolve, reject) => {

@@ -50,7 +50,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
     {
       client,
       stack: node.stack,
-      proxies: [{ mode: 'iptables', family: 4, backend: iptablesProxy(node.stack.iptables) }],
+      proxies: [{ mode: 'iptables', family: 4, backend: iptablesProxy({ iptables: node.stack.iptables }) }],
       createKubelet: () => ({
         async run(signal) {
           const object: Node = { metadata: { name } }

@@ -12,7 +12,7 @@ const signal = AbortSignal.timeout(120_000)
 const network = await createServiceNetwork()
 t.teardown(() => network.close())
 const conntrack = execConntrack(network.node.run)
-const proxy = iptablesProxy(execIptables(network.node.run), conntrack)
+const proxy = iptablesProxy({ iptables: execIptables(network.node.run), conntrack })
 
 const services = [
   testService({

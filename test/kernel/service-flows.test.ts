@@ -27,7 +27,7 @@ const signal = AbortSignal.timeout(120_000)
 const failures: Readonly<Record<string, FlowOutcome>> = { ECONNREFUSED: 'refused', SILENCE: 'dropped', EHOSTUNREACH: 'untouched' }
 
 const apply: Readonly<Record<Backend, (node: Host, state: ServiceState) => Promise<void>>> = {
-  iptables: (node, state) => syncTo(iptablesProxy(execIptables(node.run), execConntrack(node.run)), state, signal),
+  iptables: (node, state) => syncTo(iptablesProxy({ iptables: execIptables(node.run), conntrack: execConntrack(node.run) }), state, signal),
   nftables: (node, state) => syncTo(nftablesProxy({ nftables: execNftables(node.run), conntrack: execConntrack(node.run) }), state, signal),
 }
 

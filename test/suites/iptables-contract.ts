@@ -23,6 +23,15 @@ export async function iptablesContract(t: Test, make: () => Iptables): Promise<v
     )
   })
 
+  await t.test('a chain is there, with rules or without, or it is not', async t => {
+    const iptables = make()
+    await iptables.restore(nat(':KUBE-A - [0:0]', ':KUBE-B - [0:0]', '-A KUBE-A -j ACCEPT'), signal)
+    t.ok(await iptables.hasChain('nat', 'KUBE-A', signal))
+    t.ok(await iptables.hasChain('nat', 'KUBE-B', signal))
+    t.notOk(await iptables.hasChain('nat', 'KUBE-C', signal))
+    t.notOk(await iptables.hasChain('mangle', 'KUBE-A', signal))
+  })
+
   await t.test('naming a chain empties it and leaves the others alone', async t => {
     const iptables = make()
     await iptables.restore(nat(':KUBE-A - [0:0]', ':KUBE-B - [0:0]', '-A KUBE-A -j ACCEPT', '-A KUBE-B -j RETURN'), signal)

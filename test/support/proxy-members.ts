@@ -10,7 +10,7 @@ import { nftablesProxy } from '../../src/proxy-nftables/backend.js'
 export function proxyMembers({ run }: Pick<Host, 'run'>): readonly ProxyMember[] {
   const conntrack = execConntrack(run)
   return [
-    { mode: 'iptables', family: 4, backend: iptablesProxy(execIptables(run), conntrack) },
+    { mode: 'iptables', family: 4, backend: iptablesProxy({ iptables: execIptables(run), conntrack }) },
     { mode: 'nftables', family: 4, backend: nftablesProxy({ nftables: execNftables(run), conntrack }) },
   ]
 }

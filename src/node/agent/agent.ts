@@ -151,7 +151,7 @@ const proxySettings = (config: AgentSettings, node: Node | undefined): ProxySett
   serviceRanges: ranges(config.serviceCidr, config.serviceCidr6),
   detectLocal: { by: 'ClusterCIDR', cidrs: ranges(config.podCidr, config.podCidr6) },
   nodePortAddresses: 'default',
-  localhostNodePorts: false,
+  localhostNodePorts: true,
   masqueradeAll: config.proxy.masqueradeAll,
   masqueradeBit: defaultMasqueradeBit,
   isConntrackLiberal: false,

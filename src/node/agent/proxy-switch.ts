@@ -9,6 +9,8 @@ export interface ProxyMember {
   readonly mode: ProxyMode
   readonly family: IpFamily
   readonly backend: Backend<ServiceState | undefined, unknown, unknown>
+  /** A quick look whether somebody swept our rules away; without it that is seen at the next full look. */
+  readonly isIntact?: (signal: AbortSignal) => Promise<boolean>
 }
 
 /** What must be true of Services on this node, by which mode. Without a mode all that any mode left is removed. */

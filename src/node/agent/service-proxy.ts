@@ -41,6 +41,8 @@ const defaultSyncMs = 30_000
 const retryIntervalMs = 1_000
 /** The kernel is looked at afresh so often. */
 const observeIntervalMs = 60_000
+/** Whether our rules were swept away is asked so often. */
+const sweepCheckMs = 10_000
 const families: readonly IpFamily[] = [4, 6]
 
 /** Services and EndpointSlices into this node's kernel, by the mode that is wanted at the time. Nothing is touched before both are known. */
@@ -104,5 +106,25 @@ export function createServiceProxy(options: ServiceProxyOptions): ServiceProxy {
     informer.onChange(runner.trigger)
     void informer.synced.then(runner.trigger)
   }
-  return { trigger: runner.trigger, run: signal => runner.run(signal) }
+
+  async function watchForSweeps(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await clock.sleep(sweepCheckMs, signal).catch(() => {}) // Rejects only by the signal.
+      const used = members.filter(({ mode, family }) => mode === current && previous.has(family))
+      try {
+        for (const { isIntact } of used) {
+          if (isIntact === undefined || signal.aborted || (await isIntact(signal))) continue
+          runner.observeAgain()
+          break
+        }
+      } catch (error) {
+        if (!signal.aborted) onError(error)
+      }
+    }
+  }
+
+  return {
+    trigger: runner.trigger,
+    run: async signal => void (await Promise.all([runner.run(signal), watchForSweeps(signal)])),
+  }
 }

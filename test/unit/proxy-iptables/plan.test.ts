@@ -77,7 +77,7 @@ t.test('a UDP Service that changed cuts flows', async t => {
 
 t.test('what fits in no section goes in several that each stand alone', async t => {
   const iptables = fakeIptables()
-  const proxy = iptablesProxy(iptables)
+  const proxy = iptablesProxy({ iptables })
   const large = crowd(2_000, ['10.244.1.1'])
   const plan = proxy.plan(large, await proxy.observe(signal))
   t.ok(plan.restores.length > 1)
@@ -87,7 +87,7 @@ t.test('what fits in no section goes in several that each stand alone', async t 
 
 t.test('chains of others and rules of others in the built-in chains stay', async t => {
   const iptables = fakeIptables()
-  const proxy = iptablesProxy(iptables)
+  const proxy = iptablesProxy({ iptables })
   const theirs = '*nat\n:KUBE-KUBELET-CANARY - [0:0]\n:CNI-X - [0:0]\n-A CNI-X -j RETURN\n-A PREROUTING -j CNI-X\nCOMMIT\n'
   await iptables.restore(theirs, signal)
   const before = await iptables.save('nat', signal)
@@ -99,7 +99,7 @@ t.test('chains of others and rules of others in the built-in chains stay', async
 
 t.test('rules that somebody took or put are mended by the next look', async t => {
   const iptables = fakeIptables()
-  const proxy = iptablesProxy(iptables)
+  const proxy = iptablesProxy({ iptables })
   await proxy.apply(proxy.plan(state, await proxy.observe(signal)), signal)
   const good = await iptables.save('nat', signal)
   await iptables.restore(
