@@ -22,6 +22,7 @@ import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
 import { execNftables } from '../src/kernel/exec-nftables.js'
 import { localMachine } from '../src/kernel/local-machine.js'
+import { ensureSysctl } from '../src/kernel/sysctl.js'
 import { downLab } from '../src/lab/down.js'
 import { findLab, listLabs } from '../src/lab/find.js'
 import { labPaths } from '../src/lab/lab-paths.js'
@@ -42,9 +43,9 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** The part of each mode and family that this build has. */
 function backendFor(mode: ProxyMode, family: IpFamily): ServiceBackend | undefined {
-  const conntrack = execConntrack(localMachine.run)
+  const conntrack = execConntrack(localMachine.run, family)
   if (mode === 'nftables') return nftablesProxy({ nftables: execNftables(localMachine.run), conntrack, family })
-  return mode === 'iptables' && family === 4 ? iptablesProxy(execIptables(localMachine.run), conntrack) : undefined
+  return mode === 'iptables' ? iptablesProxy({ iptables: execIptables(localMachine.run, family), conntrack, ensureSysctl }) : undefined
 }
 
 const parts: Parts = {

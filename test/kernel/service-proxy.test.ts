@@ -68,7 +68,7 @@ clientConnection: {kubeconfig: ${api.kubeconfig}}
             mode === 'nftables'
               ? nftablesProxy({ nftables: execNftables(node.run), family })
               : mode === 'iptables' && family === 4
-                ? iptablesProxy(execIptables(node.run))
+                ? iptablesProxy({ iptables: execIptables(node.run) })
                 : undefined,
           hostname: () => 'not-this-one',
           connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
