@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 
 import t from 'tap'
 
-import { configmaps, events, nodes, pods, serviceaccounts } from '../../src/api/generated/resources.js'
+import { configmaps, events, nodes, pods } from '../../src/api/generated/resources.js'
 import type { Container, Pod } from '../../src/api/generated/types.js'
 import { cgroupFolders } from '../../src/kernel/cgroup.js'
 import { localMachine } from '../../src/kernel/local-machine.js'
@@ -76,8 +76,6 @@ t.test('Pods on a real containerd', async t => {
     })
 
     await t.test('a Pod runs with its environment, volumes and probe, and goes without a trace', async t => {
-      const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } }
-      await client.create(serviceaccounts, account).catch(() => undefined)
       for (const [name, data] of [
         ['settings', { colour: 'red' }],
         ['kube-root-ca.crt', { 'ca.crt': 'the CA' }],

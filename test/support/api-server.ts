@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
 
-import { type ApiServer, createApiServer } from '../../src/control-plane/apiserver/api-server.js'
+import { type ApiServer, type ApiServerOptions, createApiServer } from '../../src/control-plane/apiserver/api-server.js'
 import { openLmdbStore } from '../../src/control-plane/store/lmdb-store.js'
 import type { Store } from '../../src/control-plane/store/store.js'
 import { createTestPki, type TestIdentity, type TestPki } from './test-pki.js'
@@ -31,7 +31,7 @@ const quiet = { debug: () => undefined, info: () => undefined, warn: () => undef
 export async function withApiServer(
   t: Test,
   use: (api: TestApiServer) => Promise<void>,
-  { serviceCidrs = ['10.96.0.0/16'] }: { readonly serviceCidrs?: readonly string[] } = {},
+  options: Partial<ApiServerOptions> = {},
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'podwire-api-'))
   const pki = await createTestPki()
@@ -47,9 +47,12 @@ export async function withApiServer(
       tls: { ca: pki.ca, ...pki.server },
       nodeClient,
       serviceAccount: { issuer: 'https://kubernetes.default.svc.cluster.local', key: pki.tokenKey },
-      serviceCidrs,
+      serviceCidrs: ['10.96.0.0/16'],
       nodePortRange: { from: 30000, to: 32767 },
+      // Nothing makes the accounts of namespaces here; tests of that plugin switch it on.
+      disabledAdmissionPlugins: ['ServiceAccount'],
       log: quiet,
+      ...options,
     })
   let server = await start(0)
   const { port } = server.addresses[0]!

@@ -37,7 +37,9 @@ export async function withControlPlane(t: Test, options: Options, use: (cluster:
   await withApiServer(t, async api => {
     const stop = new AbortController()
     const clients = ['admin', 'system:kube-controller-manager', 'system:kube-scheduler', 'kubelets'].map(async name =>
-      createClient(loadKubeconfig(name === 'admin' ? api.kubeconfig : await api.kubeconfigFor(name, ['system:masters']))),
+      createClient(
+        loadKubeconfig(name === 'admin' ? api.kubeconfig : await api.kubeconfigFor(name, name === 'kubelets' ? ['system:masters'] : [])),
+      ),
     )
     const [client, forControllers, forScheduler, forKubelets] = (await Promise.all(clients)) as [Client, Client, Client, Client]
     const caFile = join(api.kubeconfig, '..', 'ca.crt')

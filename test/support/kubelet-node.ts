@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 
 import type { Test } from 'tap'
 
-import { services } from '../../src/api/generated/resources.js'
+import { serviceaccounts, services } from '../../src/api/generated/resources.js'
 import { systemClock } from '../../src/base/time/clock.js'
 import type { Client } from '../../src/client/client.js'
 import { createClient } from '../../src/client/http-client.js'
@@ -57,60 +57,68 @@ export async function startNodeContainerd(node: NetnsLabHost, lab: string, signa
 
 /** Runs `use` with such a node and leaves nothing behind. Its Pods must be on the node's network: no CNI plugin is installed. */
 export async function withKubeletNode(t: Test, use: (node: KubeletNode) => Promise<void>): Promise<void> {
-  await withApiServer(t, api =>
-    withTempHosts(t, ['node-1'], async (hosts, spec) => {
-      const node = hosts['node-1']!
-      const stop = new AbortController()
-      await startNodeContainerd(node, spec.name, stop.signal)
-      const client = createClient(loadKubeconfig(api.kubeconfig))
-      const cri = connectCri(`/proc/${node.host.pid}/root/run/containerd/containerd.sock`, systemClock)
-      const runtime = criPodRuntime(cri)
-      const { dir } = labPaths(spec.name)
-      const config: KubeletConfig = {
-        nodeName: 'node-1',
-        nodeAddress: node.address,
-        nodeLabels: {},
-        clusterDns: '10.96.0.10',
-        clusterDomain: 'cluster.local',
-        cgroupParent: `${labCgroup(spec.name)}/node-1`,
-        // The lab's folder is at the same place on the node and on this machine.
-        rootDir: `${dir}/kubelet`,
-        podLogsDir: `${dir}/pod-logs`,
-        resolvConf: undefined,
-      }
-      try {
-        await use({
-          client,
-          kubeconfig: api.kubeconfig,
-          runtime,
-          config,
-          node,
-          startKubelet() {
-            const kubeletStop = new AbortController()
-            const signal = AbortSignal.any([stop.signal, kubeletStop.signal])
-            const allServices = createInformer(client, services)
-            const kubelet = createKubelet({
-              config,
-              client,
-              runtime,
-              services: allServices,
-              host: node.host,
-              clock: systemClock,
-              log: { info() {}, error: (facts, message) => t.comment(message, facts), warn: (facts, message) => t.comment(message, facts) },
-            })
-            const running = Promise.all([kubelet.run(signal), allServices.run(signal)])
-            return async () => {
-              kubeletStop.abort()
-              await running
-            }
-          },
-          startContainerd: () => startContainerd(node.host, stop.signal).then(() => {}),
-        })
-      } finally {
-        stop.abort()
-        cri.close()
-        client.close()
-      }
-    }),
+  await withApiServer(
+    t,
+    api =>
+      withTempHosts(t, ['node-1'], async (hosts, spec) => {
+        const node = hosts['node-1']!
+        const stop = new AbortController()
+        await startNodeContainerd(node, spec.name, stop.signal)
+        const client = createClient(loadKubeconfig(api.kubeconfig))
+        const cri = connectCri(`/proc/${node.host.pid}/root/run/containerd/containerd.sock`, systemClock)
+        const runtime = criPodRuntime(cri)
+        const { dir } = labPaths(spec.name)
+        const config: KubeletConfig = {
+          nodeName: 'node-1',
+          nodeAddress: node.address,
+          nodeLabels: {},
+          clusterDns: '10.96.0.10',
+          clusterDomain: 'cluster.local',
+          cgroupParent: `${labCgroup(spec.name)}/node-1`,
+          // The lab's folder is at the same place on the node and on this machine.
+          rootDir: `${dir}/kubelet`,
+          podLogsDir: `${dir}/pod-logs`,
+          resolvConf: undefined,
+        }
+        try {
+          await client.create(serviceaccounts, { metadata: { name: 'default', namespace: 'default' } })
+          await use({
+            client,
+            kubeconfig: api.kubeconfig,
+            runtime,
+            config,
+            node,
+            startKubelet() {
+              const kubeletStop = new AbortController()
+              const signal = AbortSignal.any([stop.signal, kubeletStop.signal])
+              const allServices = createInformer(client, services)
+              const kubelet = createKubelet({
+                config,
+                client,
+                runtime,
+                services: allServices,
+                host: node.host,
+                clock: systemClock,
+                log: {
+                  info() {},
+                  error: (facts, message) => t.comment(message, facts),
+                  warn: (facts, message) => t.comment(message, facts),
+                },
+              })
+              const running = Promise.all([kubelet.run(signal), allServices.run(signal)])
+              return async () => {
+                kubeletStop.abort()
+                await running
+              }
+            },
+            startContainerd: () => startContainerd(node.host, stop.signal).then(() => {}),
+          })
+        } finally {
+          stop.abort()
+          cri.close()
+          client.close()
+        }
+      }),
+    { disabledAdmissionPlugins: [] },
   )
 }

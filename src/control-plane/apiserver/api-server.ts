@@ -18,12 +18,17 @@ import type { Node } from '../../api/generated/types.js'
 import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
 import { apiFacts } from '../../api/schema.js'
-import { notFound, origin, statusOf, unauthorized, unknownPath } from '../../api/status.js'
+import { notFound, origin, statusOf, unknownPath } from '../../api/status.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
 import { endSoon } from '../../base/net/proxy-upgrade.js'
 import type { Store } from '../store/store.js'
+import { openAccess } from './access.js'
+import { admissionChain } from './admission/admission-chain.js'
+import { admissionPlugins } from './admission/plugins.js'
 import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer, warningHeader } from './answers.js'
-import { type ApiServerRequest, type Authenticator, certificateAuthenticator, type User } from './authentication.js'
+import type { ApiServerRequest } from './authentication.js'
+import { ensureBootstrapPolicy } from './authorization/ensure-bootstrap-policy.js'
+import { policyObjects } from './authorization/policy-objects.js'
 import { ensureFirstObjects } from './bootstrap.js'
 import { createClusterAddresses } from './cluster-addresses.js'
 import { createObjectWriter } from './create-object-writer.js'
@@ -36,7 +41,6 @@ import { podStreams, type StreamUpgrade } from './pod-streams.js'
 import { repairAllocations } from './repair-allocations.js'
 import { parseTarget } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
-import { serviceAccountTokens } from './service-account-tokens.js'
 import { openServiceAllocation } from './service-allocation.js'
 
 /** Upstream forgets what is older than two of these (kube-apiserver --etcd-compaction-interval). */
@@ -54,6 +58,10 @@ export interface ApiServerOptions {
   readonly nodeClient: { readonly cert: string; readonly key: string }
   /** `key` is PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens. */
   readonly serviceAccount: { readonly issuer: string; readonly key: string }
+  /** Bearer tokens that are fixed: the text of a file with `token,user,uid,"group1,group2"` a line. */
+  readonly tokenFile?: string | undefined
+  /** Admission plugins that shall not run, by upstream's names. */
+  readonly disabledAdmissionPlugins?: readonly string[] | undefined
   /** Ranges of Services, one or one of each family; the first is the default. */
   readonly serviceCidrs: readonly string[]
   readonly nodePortRange: { readonly from: number; readonly to: number }
@@ -82,15 +90,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const addresses = createClusterAddresses({ cache, ipAddresses, serviceCidrs: rowOf(servicecidrs), firstRanges: options.serviceCidrs })
   const allocation = await openServiceAllocation({ store, addresses, ranges: options })
   const writer = createObjectWriter({ store, cache, namespaces: rowOf(namespaces), allocation })
-  const tokens = serviceAccountTokens({
-    ...options.serviceAccount,
-    find: (resource, at) => {
-      const row = rowOf(resource)
-      return cache.collection(row).get(objectStoreKey(row, at))?.object
-    },
-  })
+  const address = `${advertise.address}:${advertise.port}`
+  const objects = policyObjects(cache, rowOf)
+  const access = openAccess({ objects, address, serviceAccount: options.serviceAccount, tokenFile: options.tokenFile })
+  const admission = admissionChain(admissionPlugins({ objects, disabled: options.disabledAdmissionPlugins }))
   await repairAllocations({ store, cache, addresses, allocation, services: rowOf(services), ipAddresses })
   await ensureFirstObjects(writer, rowOf, options)
+  await ensureBootstrapPolicy({ writer, objects, rowOf })
 
   const nodeRow = rowOf(nodes)
   const streams = podStreams({
@@ -102,18 +108,16 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return found.object as Node
     },
   })
-  const handleResource = createResourceHandler({ store, cache, writer, tokens, streams })
+  const handleResource = createResourceHandler({ store, cache, writer, access, admission, streams })
   const resources = startCustomResources(
     { cache, writer, builtIn: resourceTable, definitions: rowOf(customresourcedefinitions), log },
     stop.signal,
   )
   const openApiAnswer = createOpenApiAnswers(resources.table)
-  const authenticators = [certificateAuthenticator(), tokens.authenticate]
-  const address = `${advertise.address}:${advertise.port}`
 
   async function answer(request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade): Promise<Answer | undefined> {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
-    const user = await authenticate(request, authenticators)
+    const user = await access.enter(request, path, query)
     const target = parseTarget(path, resources.table())
     if (target) {
       const ended = resources.ended(target.resource)
@@ -123,7 +127,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return handleResource({ request, response, upgrade, target, user, query, signal })
     }
     const found =
-      discoveryAnswer(request, path, { table: resources.table(), address }) ?? openApiAnswer(request, path) ?? otherAnswer(path, query)
+      discoveryAnswer(request, path, { table: resources.table(), address }) ??
+      openApiAnswer(request, path) ??
+      access.issuerAnswer(path) ??
+      otherAnswer(path, query)
     if (!found) throw unknownPath()
     return found
   }
@@ -157,14 +164,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       await cache.ended
     },
   }
-}
-
-async function authenticate(request: ApiServerRequest, authenticators: readonly Authenticator[]): Promise<User> {
-  for (const authenticator of authenticators) {
-    const user = await authenticator(request)
-    if (user) return user
-  }
-  throw unauthorized()
 }
 
 const version = {

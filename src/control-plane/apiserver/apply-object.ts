@@ -13,7 +13,7 @@ import type { WriteContext } from './write-context.js'
 /** Server-side apply; creates the object when it is not there. Throws 409 for conflicts with other managers. */
 export async function applyObject(
   context: WriteContext,
-  { resource, at, subresource, dryRun, manager, force, config }: ApplyRequest,
+  { resource, at, subresource, dryRun, admission, manager, force, config }: ApplyRequest,
 ): Promise<{ readonly stored: StoredObject; readonly created: boolean }> {
   const { cache } = context
   const writer = fieldManager(resource, manager, subresource)
@@ -23,7 +23,7 @@ export async function applyObject(
   if (subresource === undefined && !cache.collection(resource).get(objectStoreKey(resource, at))) {
     const { object, entries } = applyConfiguration({ ...application, live: undefined, entries: [] })
     return {
-      stored: await createObject(context, { resource, object: object as unknown as WritableObject, dryRun, applied: entries }),
+      stored: await createObject(context, { resource, object: object as unknown as WritableObject, dryRun, admission, applied: entries }),
       created: true,
     }
   }
@@ -36,5 +36,5 @@ export async function applyObject(
     entries = result.entries
     return result.object as unknown as WritableObject
   }
-  return { stored: await updateObject(context, { resource, at, subresource, dryRun, change }, () => entries), created: false }
+  return { stored: await updateObject(context, { resource, at, subresource, dryRun, admission, change }, () => entries), created: false }
 }

@@ -24,7 +24,7 @@ interface CreateRequest extends CreateOptions {
 /** Stores a new object. A name that is generated and taken is generated again. */
 export async function createObject(
   { store, cache, refuseUnlessActive, withAllocation, commit }: WriteContext,
-  { resource, object, dryRun, manager, applied }: CreateRequest,
+  { resource, object, dryRun, manager, admission, applied }: CreateRequest,
 ): Promise<StoredObject> {
   const { strategy } = resource
   const meta = object.metadata
@@ -51,6 +51,10 @@ export async function createObject(
     const draft = structuredClone(object)
     if (!isNamed && generateName) draft.metadata.name = generatedName(generateName)
     strategy.setDefaults(draft)
+    if (admission) {
+      await admission.mutate('CREATE', draft, undefined)
+      strategy.setDefaults(draft)
+    }
     strategy.prepareCreate(draft)
     const problems = [
       ...validateMeta(draft.metadata, {
@@ -70,7 +74,8 @@ export async function createObject(
       if (!isNamed) continue
       throw alreadyExists(resource, draft.metadata.name!)
     }
-    const extra = withAllocation(resource, draft, undefined, nothingMore)
+    const admitted = (await admission?.validate('CREATE', draft, undefined)) ?? nothingMore
+    const extra = withAllocation(resource, draft, undefined, admitted)
     const value = encodeStored(resource, draft)
     if (dryRun) return asStored(resource, key, draft, store.revision)
     const result = await commit({

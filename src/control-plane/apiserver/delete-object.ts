@@ -13,7 +13,7 @@ const keptNamespaces = new Set(['default', 'kube-public', 'kube-system'])
 /** Removes an object, or marks it for removal when finalizers or grace hold it. */
 export async function deleteObject(
   { current, commit, remove, namespaces }: WriteContext,
-  { resource, at, options, dryRun }: DeleteRequest,
+  { resource, at, options, dryRun, admission }: DeleteRequest,
 ): Promise<{ readonly stored: StoredObject; readonly removed: boolean }> {
   if (resource === namespaces && keptNamespaces.has(at.name)) {
     throw forbiddenRequest(resource, at.name, 'this namespace may not be deleted')
@@ -21,6 +21,7 @@ export async function deleteObject(
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const before = await current(resource, at)
     refuseUnlessMet(resource, before.object, options)
+    await admission?.validate('DELETE', structuredClone(before.object) as WritableObject, before.object)
     const draft = markedForDeletion(resource, before.object, options)
     if (isFinished(draft)) {
       if (dryRun) return { stored: before, removed: true }

@@ -2,10 +2,19 @@ import type { ObjectKey } from '../../api/api-resource.js'
 import type { DeleteOptions, ObjectMeta } from '../../api/generated/types.js'
 import type { Draft, JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
+import type { Commit } from '../store/store.js'
 import type { StoredObject } from './object-codec.js'
 
 /** An object being written: metadata is always there. */
 export type WritableObject = Draft<KubeObject> & { metadata: Draft<ObjectMeta>; spec?: unknown; status?: unknown }
+
+/** What others have a say in before a write is committed; a write that is tried again asks them again. */
+export interface Admission {
+  /** May change `object`, and throws what refuses it. Runs before the object is validated. */
+  mutate(operation: 'CREATE' | 'UPDATE', object: WritableObject, previous: KubeObject | undefined): Promise<void>
+  /** Throws what refuses the write; returns what must be committed with it. Runs when the object is as it will be stored. */
+  validate(operation: 'CREATE' | 'UPDATE' | 'DELETE', object: WritableObject, previous: KubeObject | undefined): Promise<Commit>
+}
 
 export interface UpdateRequest {
   readonly resource: ResourceType
@@ -15,12 +24,14 @@ export interface UpdateRequest {
   readonly dryRun: boolean
   /** Who shall own the changed fields in metadata.managedFields; without it, ownership stays as it is. */
   readonly manager?: string | undefined
+  readonly admission?: Admission | undefined
   /** What the object is to become. Runs again when another writer was faster. */
   change(current: KubeObject): WritableObject | Promise<WritableObject>
 }
 
 export interface CreateOptions {
   readonly dryRun: boolean
+  readonly admission?: Admission | undefined
   readonly manager?: string | undefined
 }
 
@@ -29,6 +40,7 @@ export interface ApplyRequest {
   readonly at: ObjectKey
   readonly subresource?: string | undefined
   readonly dryRun: boolean
+  readonly admission?: Admission | undefined
   readonly manager: string
   /** Takes fields over from other managers; else they are conflicts. */
   readonly force: boolean
@@ -40,6 +52,7 @@ export interface DeleteRequest {
   readonly at: ObjectKey
   readonly options: DeleteOptions
   readonly dryRun: boolean
+  readonly admission?: Admission | undefined
 }
 
 /** Writes objects as upstream's generic registry does: strategies, preconditions, finalizers, grace; every write one commit. */

@@ -6,6 +6,8 @@ import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, invalidObject, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
 import type { Store } from '../store/store.js'
+import type { Access } from './access.js'
+import type { AdmissionChain } from './admission/admission-chain.js'
 import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
 import type { ApiServerRequest, User } from './authentication.js'
 import { listAnswer, listObjects } from './list-objects.js'
@@ -30,9 +32,8 @@ import {
   writable,
 } from './request-object.js'
 import { booleanParameter, isDryRun, numberParameter, type RequestTarget } from './request-target.js'
-import { reviewStatus } from './reviews.js'
+import { isReview, reviewStatus } from './reviews.js'
 import { scaleOf, withScale } from './scale.js'
-import type { ServiceAccountTokens } from './service-account-tokens.js'
 import { type IncludeObject, partialMetadata, table } from './tables.js'
 import { watchObjects } from './watch-objects.js'
 
@@ -51,7 +52,8 @@ interface Parts {
   readonly store: Store
   readonly cache: ObjectCache
   readonly writer: ObjectWriter
-  readonly tokens: ServiceAccountTokens
+  readonly access: Access
+  readonly admission: AdmissionChain
   readonly streams: PodStreams
 }
 
@@ -70,7 +72,7 @@ interface Exchange {
 export type ResourceHandler = (exchange: Exchange) => Promise<Answer | undefined>
 
 /** The verbs of the API over a store; all resources pass through here. */
-export function createResourceHandler({ store, cache, writer, tokens, streams }: Parts): ResourceHandler {
+export function createResourceHandler({ store, cache, writer, access, admission, streams }: Parts): ResourceHandler {
   async function find(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
     await cache.current()
     const found = cache.collection(resource).get(objectStoreKey(resource, at))
@@ -79,6 +81,12 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
   }
 
   const bodyOf = async (request: ApiServerRequest): Promise<Body> => parseBody(await readBody(request), mediaTypeOf(request))
+
+  /** On what terms a request writes: for real or not, and past which plugins. */
+  function terms({ user, query, target: { resource, subresource } }: Exchange, dryRunValues: readonly string[] = query.getAll('dryRun')) {
+    const dryRun = isDryRun(dryRunValues)
+    return { dryRun, admission: admission({ user, resource, subresource, dryRun }) }
+  }
 
   async function collection(exchange: Exchange): Promise<Answer | undefined> {
     const { request, response, target, query, signal } = exchange
@@ -99,11 +107,13 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       case 'POST': {
         if (resource.namespaced && namespace === undefined) throw methodNotSupported(resource, 'create')
         const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
-        const status = reviewStatus(resource.kind, exchange.user)
-        if (status) return jsonAnswer({ ...object, ...apiNames(resource), status }, 201)
+        if (isReview(resource.kind)) {
+          const status = await reviewStatus(access, { kind: resource.kind, namespace, object, user: exchange.user })
+          return jsonAnswer({ ...object, ...apiNames(resource), status }, 201)
+        }
         const draft = inNamespace(writable(object), target)
         const stored = await writer.create(resource, draft, {
-          dryRun: isDryRun(query.getAll('dryRun')),
+          ...terms(exchange),
           manager: managerOf(request, query),
         })
         return objectAnswer(exchange, stored, { status: 201, warnings })
@@ -113,7 +123,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
         const page = await listObjects({ store, cache }, { resource, namespace, query })
         for (const { object } of page.objects) {
           const at = { namespace: object.metadata.namespace, name: object.metadata.name ?? '' }
-          await writer.delete({ resource, at, options, dryRun: isDryRun(options.dryRun ?? []) }).catch(ignoreNotFound)
+          await writer.delete({ resource, at, options, ...terms(exchange, options.dryRun) }).catch(ignoreNotFound)
         }
         return listAnswer(resource, page, { form: 'object', include: 'Metadata' })
       }
@@ -146,7 +156,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
         })
       case 'DELETE': {
         const options = await deleteOptions(request, query)
-        const { stored, removed } = await writer.delete({ resource, at, options, dryRun: isDryRun(options.dryRun ?? []) })
+        const { stored, removed } = await writer.delete({ resource, at, options, ...terms(exchange, options.dryRun) })
         if (!removed || returnsDeleted.has(resource.resource)) return objectAnswer(exchange, stored)
         const { group } = resource
         const details = { name: at.name, ...(group !== '' && { group }), kind: resource.resource, uid: stored.object.metadata.uid }
@@ -172,7 +182,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       resource,
       at,
       subresource,
-      dryRun: isDryRun(query.getAll('dryRun')),
+      ...terms(exchange),
       manager: managerOf(request, query),
       force: booleanParameter(query, 'force'),
       config: asJson(wanted as KubeObject),
@@ -204,7 +214,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       resource,
       at,
       subresource,
-      dryRun: isDryRun(query.getAll('dryRun')),
+      ...terms(exchange),
       manager: managerOf(request, query),
       change: current => {
         if (put) return merge(current, put.object)
@@ -245,7 +255,7 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
           resource,
           at,
           subresource,
-          dryRun: isDryRun(query.getAll('dryRun')),
+          ...terms(exchange),
           change: current => {
             const after = structuredClone(current) as WritableObject
             after.spec = spec ?? {}
@@ -259,13 +269,13 @@ export function createResourceHandler({ store, cache, writer, tokens, streams }:
       case 'binding': {
         const { object: binding } = objectOfBody(await bodyOf(request), bindingBody, fieldValidation(query))
         const change = (current: KubeObject): WritableObject => boundPod(resource, current, binding as unknown as Binding)
-        await writer.update({ resource, at, subresource, dryRun: isDryRun(query.getAll('dryRun')), change })
+        await writer.update({ resource, at, subresource, ...terms(exchange), change })
         return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
       }
       case 'token': {
         const { object: wanted } = objectOfBody(await bodyOf(request), tokenBody, fieldValidation(query))
         const account = (await find(resource, at)).object as ServiceAccount
-        const status = await tokens.issue(account, wanted as unknown as AuthenticationTokenRequest)
+        const status = await access.tokens.issue(account, wanted as unknown as AuthenticationTokenRequest)
         return jsonAnswer({ ...wanted, kind: tokenBody.kind, apiVersion: tokenBody.apiVersion, status }, 201)
       }
       case 'log':

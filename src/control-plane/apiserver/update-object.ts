@@ -12,7 +12,7 @@ import { mostAttempts, nothingMore, type WriteContext } from './write-context.js
 /** Changes an object; again from the start when another writer was faster and the request names no version. */
 export async function updateObject(
   { current, withAllocation, commit, remove }: WriteContext,
-  { resource, at, subresource, dryRun, manager, change }: UpdateRequest,
+  { resource, at, subresource, dryRun, manager, admission, change }: UpdateRequest,
   /** Who owns which field, when an apply finds that out. */
   applied?: () => readonly ManagedFieldsEntry[],
 ): Promise<StoredObject> {
@@ -21,11 +21,13 @@ export async function updateObject(
     const wanted = await change(before.object)
     const asked = wanted.metadata.resourceVersion
     if (asked && asked !== before.object.metadata.resourceVersion) throw conflict(resource, at.name)
+    await admission?.mutate('UPDATE', wanted, before.object)
     const draft = settle(resource, wanted, before.object, subresource)
     const managed = applied ? applied() : fieldsAfter(resource, { wanted, draft, before: before.object, subresource, manager })
     setManagedFields(draft, managed)
 
-    const extra = subresource === undefined ? withAllocation(resource, draft, before.object, nothingMore) : nothingMore
+    const admitted = (await admission?.validate('UPDATE', draft, before.object)) ?? nothingMore
+    const extra = subresource === undefined ? withAllocation(resource, draft, before.object, admitted) : admitted
     const { resourceVersion: _, ...meta } = before.object.metadata
     if (jsonEqual(draft, { ...before.object, metadata: meta })) return before
     if (dryRun) return asStored(resource, before.key, draft, before.revision)

@@ -1,7 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 
 import type { Pod } from '../../api/generated/types.js'
-import { withApiAccess } from './api-access-volume.js'
 import { ContainerConfigError } from './container-config-error.js'
 import { buildDnsSettings } from './dns-settings.js'
 import { renderHostsFile } from './hosts-file.js'
@@ -38,7 +37,7 @@ const resyncMs = 60_000
 export async function syncPod(parts: PodParts, given: Pod, memory: PodMemory, signal: AbortSignal): Promise<number> {
   for (;;) {
     parts.statuses.seen(given)
-    const pod = withApiAccess(withWrittenStatus(parts, given))
+    const pod = withWrittenStatus(parts, given)
     const observed = await observePod(parts, pod, memory, signal)
     trackProbes(parts, pod, observed)
     const dueMs = deadlineMs(parts, pod, memory)
