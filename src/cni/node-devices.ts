@@ -1,3 +1,5 @@
+import { release } from 'node:os'
+
 import { PodwireError } from '../base/errors/podwire-error.js'
 import { type Cidr, cidrParts, type Ip, type IpFamily, ipFamily, nthAddress } from '../base/net/address.js'
 import { setTxChecksumOffload } from '../kernel/ethtool.js'
@@ -44,8 +46,7 @@ export interface VxlanDevice extends Pick<VxlanOptions, 'vni' | 'port'> {
 /**
  * The VXLAN device, up, without learning: peers are told, not found. One with other options is made anew, since the kernel cannot change them.
  *
- * Transmit offloading is off, so that every packet on the underlay carries complete checksums: a kernel that got an offloaded checksum inside
- * VXLAN wrong delayed connections through Services by 63 seconds (kubernetes#88986).
+ * Kernels that get checksums wrong in a tunnel write them all themselves there (see docs/decisions/0020); it costs most of the throughput.
  */
 export function ensureVxlan({ rtnetlink, enter }: NodeStack, device: VxlanDevice): Link {
   const { name, mtu, vni, port, local } = device
@@ -60,7 +61,7 @@ export function ensureVxlan({ rtnetlink, enter }: NodeStack, device: VxlanDevice
   const link = existing(rtnetlink, name, 'vxlan')
   if (link.mac !== mac || link.mtu !== mtu) rtnetlink.changeLink(link.index, { mac, mtu })
   ensureAddresses(rtnetlink, link.index, { own: addresses.map(address => `${address}/${ipFamily(address) === 4 ? 32 : 128}`), keep: [] })
-  enter(() => setTxChecksumOffload(name, false))
+  if (corruptsTunnelChecksums(release())) enter(() => setTxChecksumOffload(name, false))
   if (!link.isUp) rtnetlink.changeLink(link.index, { up: true })
   return { ...link, mac, mtu, isUp: true }
 }
@@ -74,10 +75,21 @@ export function ensureNodeSysctls(
     ensureSysctl('net/ipv4/ip_forward', '1')
     ensureSysctl('net/bridge/bridge-nf-call-iptables', '1')
     ensureSysctl('net/bridge/bridge-nf-call-ip6tables', '1')
+    // On a flat layer 2 a packet leaves by the bridge that it came in by; a Pod told to go straight would do so after the segment is left, too.
+    for (const link of ['all', ...links]) ensureSysctl(`net/ipv4/conf/${link}/send_redirects`, '0')
     // A packet after NAT may come in by another way than its answer goes out.
     for (const link of links) ensureSysctl(`net/ipv4/conf/${link}/rp_filter`, '0')
     if (families.includes(6)) ensureSysctl('net/ipv6/conf/all/forwarding', '1')
   })
+}
+
+/**
+ * Whether a kernel's NAT fills in the outer UDP checksum of a tunnelled packet, which says "none", while the inner one is still left to the device:
+ * such packets are dropped as corrupt, and a connection through a Service waits 63 seconds (kubernetes#88986). Linux 5.7 put it right.
+ */
+export function corruptsTunnelChecksums(kernelRelease: string): boolean {
+  const [major = 0, minor = 0] = kernelRelease.split('.').map(Number)
+  return major < 5 || (major === 5 && minor < 7)
 }
 
 const isSameVxlan = (a: VxlanOptions, b: VxlanOptions): boolean =>

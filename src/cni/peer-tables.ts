@@ -159,7 +159,12 @@ function tunnelEntries(peer: Peer, link: number | undefined, common: Pick<Route,
   if (link === undefined || vtepMac === undefined || remote === undefined) return noEntries
   const entry = { link, mac: vtepMac, permanent: true }
   return {
-    routes: podRanges.map(destination => ({ ...common, destination, gateway: cidrParts(destination).base, link, onlink: true })),
+    routes: podRanges.flatMap((destination): Route[] => {
+      const { base: gateway, family } = cidrParts(destination)
+      // IPv6 takes a gateway by another device than the present route to it for a mistake: the host route comes first.
+      const host: Route[] = family === 6 ? [{ protocol: routeProtocol, scope: 'link', destination: `${gateway}/128`, link }] : []
+      return [...host, { ...common, destination, gateway, link, onlink: true }]
+    }),
     neighbours: podRanges.map(range => ({ ...entry, address: cidrParts(range).base })),
     fdb: [{ ...entry, address: remote }],
   }

@@ -104,7 +104,10 @@ function setSysctls({ ifname, addresses }: PodInterface): void {
   const hasIpv6 = addresses.some(({ address }) => ipFamily(address) === 6)
   const key = (name: string): string => `net/ipv6/conf/${ifname}/${name}`
   if (hasIpv6) ensureSysctl(key('disable_ipv6'), '0')
+  // A node of a flat layer 2 might tell the Pod to go straight, and it would do so long after the segment is left.
+  ensureSysctl(`net/ipv4/conf/${ifname}/accept_redirects`, '0')
   try {
+    ensureSysctl(key('accept_redirects'), '0')
     ensureSysctl(key('accept_ra'), '0')
   } catch (error) {
     if (hasIpv6 || !isPodwireError(error, 'KERNEL_UNSUPPORTED')) throw error // A kernel without IPv6 needs none of it.

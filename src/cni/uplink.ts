@@ -1,5 +1,5 @@
 import { type Cidr, type Ip, ipFamily, parseInterfaceAddress } from '../base/net/address.js'
-import type { Rtnetlink } from '../kernel/rtnetlink.js'
+import { type Rtnetlink, routeProtocol } from '../kernel/rtnetlink.js'
 
 /** This node's address on the underlay in one family. */
 export interface UnderlayAddress {
@@ -21,7 +21,7 @@ interface Uplink {
 }
 
 /**
- * Makes the uplink a port of the node's bridge, which takes over its addresses and default routes; or gives them back to it.
+ * Makes the uplink a port of the node's bridge, which takes over its addresses and routes; or gives them back to it.
  *
  * New addresses come before old ones go, so that the node answers all the time and its connections live on: what comes in for the uplink's MAC is
  * still taken, as a bridge takes what is meant for any of its ports.
@@ -39,12 +39,18 @@ export function ensureUplink(rtnetlink: Rtnetlink, { uplink, bridge, underlay }:
     const cidr = `${address}/${prefix}`
     if (!has(to, cidr)) rtnetlink.addAddress({ link: to, cidr })
   }
+  // The kernel takes a device's routes away with its last address, whoever made them.
+  const lost = rtnetlink.routes().filter(({ link, protocol }) => link === from && !remadeBy.includes(protocol ?? 0))
+  for (const route of lost) rtnetlink.replaceRoute({ ...route, link: to })
   for (const each of underlay) routeOutBy(rtnetlink, to, each)
   for (const { address, prefix } of underlay) {
     const cidr = `${address}/${prefix}`
     if (has(from, cidr)) rtnetlink.deleteAddress({ link: from, cidr })
   }
 }
+
+/** The kernel, whoever follows the peers, and BIRD make their routes anew. */
+const remadeBy: readonly number[] = [2, routeProtocol, 12]
 
 function routeOutBy(rtnetlink: Rtnetlink, link: number, { address, gateway }: UnderlayAddress): void {
   if (gateway === undefined) return

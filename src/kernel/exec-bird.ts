@@ -64,7 +64,7 @@ function readIfThere(file: string): string | undefined {
 }
 
 /** The BGP lines of `show protocols`: name, protocol, table, state, since, and BGP's own state last. */
-export function parseSessions(text: string): readonly Omit<BirdSession, 'routes'>[] {
+function parseSessions(text: string): readonly Omit<BirdSession, 'routes'>[] {
   return text.split('\n').flatMap(line => {
     const [name, protocol, , state, , info] = line.trim().split(/\s+/)
     return name !== undefined && protocol === 'BGP' ? [{ name, state: info ?? state ?? '' }] : []
@@ -72,5 +72,5 @@ export function parseSessions(text: string): readonly Omit<BirdSession, 'routes'
 }
 
 /** The destinations of `show route`, each on a line that begins with it. */
-export const parseRoutes = (text: string): readonly string[] =>
+const parseRoutes = (text: string): readonly string[] =>
   [...text.matchAll(/^([0-9a-f.:]+\/\d+)\s+unicast /gm)].map(([, destination]) => destination!).sort()
