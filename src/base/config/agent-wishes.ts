@@ -6,3 +6,9 @@ export const proxyAnnotation = 'podwire.dev/proxy'
 
 /** On a Node: `MODE: why not`, while it cannot do what the ConfigMap asks of its service proxy. */
 export const proxyRefusalAnnotation = 'podwire.dev/proxy-refused'
+
+/** On a Node: what it moves Pod packets by now. */
+export const datapathAnnotation = 'podwire.dev/datapath'
+
+/** On a Node: `DATAPATH: why not`, while it cannot do what the ConfigMap asks of its Pod network. */
+export const datapathRefusalAnnotation = 'podwire.dev/datapath-refused'

@@ -1,12 +1,20 @@
 import { Argument, Command } from 'commander'
 import { configmaps, nodes } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
-import { agentWishes, proxyAnnotation, proxyRefusalAnnotation } from '../../base/config/agent-wishes.js'
+import { datapathKinds } from '../../base/config/agent-config.js'
+import {
+  agentWishes,
+  datapathAnnotation,
+  datapathRefusalAnnotation,
+  proxyAnnotation,
+  proxyRefusalAnnotation,
+} from '../../base/config/agent-wishes.js'
 import { isPodwireError, PodwireError } from '../../base/errors/podwire-error.js'
 import type { Client } from '../../client/client.js'
 import { waitFor } from '../../client/wait-for.js'
 import { withInterrupt } from '../interrupt.js'
-import { labOption, requireLab } from '../lab-option.js'
+import { labOption, requireLab, requireRoot } from '../lab-option.js'
+import { type ConnectionsAfter, watchConnections } from '../open-connections.js'
 import type { Parts } from '../parts.js'
 import { createProgress } from '../progress.js'
 
@@ -19,6 +27,8 @@ interface Setting {
   readonly modeOf: (node: Node) => string | undefined
   /** Why the node cannot, `MODE: why`. */
   readonly refusalOf: (node: Node) => string | undefined
+  /** True: connections may break, so the command looks at them before and after. That needs root. */
+  readonly isWatched?: boolean
 }
 
 const settings: readonly Setting[] = [
@@ -28,6 +38,14 @@ const settings: readonly Setting[] = [
     modes: ['iptables', 'ipvs', 'nftables'],
     modeOf: node => node.metadata?.annotations?.[proxyAnnotation],
     refusalOf: node => node.metadata?.annotations?.[proxyRefusalAnnotation],
+  },
+  {
+    key: 'cni',
+    what: 'what moves Pod packets from node to node; Pods keep their addresses, and open connections that broke are told (needs root)',
+    modes: datapathKinds,
+    modeOf: node => node.metadata?.annotations?.[datapathAnnotation],
+    refusalOf: node => node.metadata?.annotations?.[datapathRefusalAnnotation],
+    isWatched: true,
   },
 ]
 
@@ -43,14 +61,17 @@ export function setCommand(parts: Parts): Command {
       .addArgument(new Argument('<mode>').choices(setting.modes))
       .addOption(labOption())
       .action(async (mode: string, { name }: { name?: string }) => {
+        if (setting.isWatched) requireRoot(parts, `set ${setting.key}`)
         const lab = await requireLab(parts, name)
         await withInterrupt(parts.terminal, 'the nodes go on changing', async signal => {
+          const lookAgain = setting.isWatched ? await watchConnections(lab, signal) : undefined
           const client = parts.connect(lab.kubeconfig)
           try {
             const count = await createProgress(parts.terminal).phase(`Setting ${setting.key} to ${mode}`, detail =>
               change(client, { setting, mode, detail }, signal),
             )
             parts.terminal.out(`${setting.key}: ${mode} on ${count} node${count === 1 ? '' : 's'}\n`)
+            if (lookAgain) parts.terminal.out(connectionsText(await lookAgain()))
           } finally {
             client.close()
           }
@@ -59,6 +80,9 @@ export function setCommand(parts: Parts): Command {
   }
   return command
 }
+
+const connectionsText = ({ open, broken }: ConnectionsAfter): string =>
+  [`open connections of Pods: ${open} live on, ${broken.length} broke`, ...broken.map(each => `  ${each}`), ''].join('\n')
 
 interface Change {
   readonly setting: Setting

@@ -4,6 +4,7 @@ import type { DatapathKind } from '../../base/config/agent-config.js'
 import type { Cidr } from '../../base/net/address.js'
 import type { Datapath, NodeMarks, Peer } from '../../cni/datapath.js'
 import type { Backend } from '../../reconcile/backend.js'
+import type { PublishedMarks } from './node-peers.js'
 
 /** What the Pod network of this node must be. */
 export interface NodeNetwork {
@@ -12,7 +13,9 @@ export interface NodeNetwork {
   readonly podRanges: readonly Cidr[]
   readonly peers: readonly Peer[]
   /** What other nodes are told of this one, as the API server has it now. */
-  readonly published: { readonly [K in keyof NodeMarks]: NodeMarks[K] | undefined }
+  readonly published: { readonly [K in keyof PublishedMarks]: PublishedMarks[K] | undefined }
+  /** Why this node does not do what the cluster asks; `kind` is then what it had. */
+  readonly refusal: string | undefined
 }
 
 /** What it is, as far as is known: undefined when nothing is. */
@@ -37,7 +40,7 @@ export interface NodeNetworkParts {
   readonly datapathFor: (settings: NodeSettings) => Datapath
   /** Called each time the node has been set up: Pods may come. */
   readonly onSetUp: (settings: NodeSettings) => Promise<void>
-  readonly publish: (marks: NodeMarks, signal: AbortSignal) => Promise<void>
+  readonly publish: (marks: PublishedMarks, signal: AbortSignal) => Promise<void>
 }
 
 /** The Pod network as a backend, so that one runner retries it, coalesces its changes and puts right what others changed. */
@@ -51,11 +54,12 @@ export function nodeNetwork(parts: NodeNetworkParts): Backend<NodeNetwork, Appli
       return { wanted, known: isSame ? applied : undefined }
     },
     async apply({ wanted, known }, signal) {
-      const { kind, podRanges, peers, published } = wanted
+      const { kind, podRanges, peers, published, refusal } = wanted
       const datapath = known?.datapath ?? parts.datapathFor({ kind, podRanges })
       const marks = known?.marks ?? (await datapath.setUpNode(signal))
       if (known === undefined) await parts.onSetUp({ kind, podRanges })
-      if (!isDeepStrictEqual({ ...published }, { ...marks })) await parts.publish(marks, signal)
+      const told = { ...marks, refusal }
+      if (!isDeepStrictEqual({ ...published }, told)) await parts.publish(told, signal)
       if (!isDeepStrictEqual(known?.peers, peers)) await datapath.peersChanged(peers, signal)
       return { kind, podRanges, datapath, marks, peers }
     },

@@ -1,16 +1,16 @@
 import { nodes as nodeResource } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
 import type { AgentConfig, DatapathKind } from '../../base/config/agent-config.js'
-import { parseCidr, parseIp } from '../../base/net/address.js'
+import { cidrContains, parseCidr, parseIp } from '../../base/net/address.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import type { Informer } from '../../client/informer.js'
 import { openAttachmentStore } from '../../cni/attachment-store.js'
-import type { NodeStack } from '../../cni/datapath.js'
+import type { NodeStack, Peer } from '../../cni/datapath.js'
 import { type CniFiles, installCni } from '../../cni/install.js'
 import { nodeDatapath, nodeDevices, podMtu } from '../../cni/node-datapath.js'
 import { ensurePodMtu } from '../../cni/pod-mtu.js'
-import type { UnderlayAddress } from '../../cni/uplink.js'
+import { segmentRange, type UnderlayAddress } from '../../cni/uplink.js'
 import type { Bird } from '../../kernel/bird.js'
 import { createRunner, type Runner } from '../../reconcile/runner.js'
 import { type NodeSettings, nodeNetwork } from './node-network.js'
@@ -53,6 +53,19 @@ export function podNetwork(config: PodNetworkConfig, parts: PodNetworkParts): Ru
   ) as [UnderlayAddress, ...UnderlayAddress[]]
   const clusterRanges = [config.podCidr, ...(config.podCidr6 === undefined ? [] : [config.podCidr6])].map(parseCidr)
 
+  let kind = config.datapath.kind
+
+  /** What this node cannot do, as `DATAPATH: why`: it would leave peers without a way. */
+  function refusalOf(asked: DatapathKind, peers: readonly Peer[]): string | undefined {
+    const isNear = ({ addresses }: Peer) => addresses.some(address => underlay.some(own => cidrContains(segmentRange(own), address)))
+    const far = peers.find(peer => !isNear(peer))
+    if (far === undefined) return undefined
+    if (asked === 'bridge') return `bridge: ${far.node} stands on another segment, and a flat layer 2 ends with the segment`
+    if (asked === 'routed' && config.bgp === undefined)
+      return `routed: ${far.node} stands on another segment, and nobody tells the way by BGP`
+    return undefined
+  }
+
   /** Runtimes find the configuration of the network only when Pods can be added. */
   async function onSetUp(settings: NodeSettings): Promise<void> {
     const mtu = podMtu(settings.kind, config.underlayMtu)
@@ -82,8 +95,12 @@ export function podNetwork(config: PodNetworkConfig, parts: PodNetworkParts): Ru
     desired() {
       const own = nodes.get(nodeName)
       const podRanges = podRangesOf(own)
-      const kind = parts.wantedKind() ?? config.datapath.kind
-      return podRanges.length === 0 ? undefined : { kind, podRanges, published: marksOf(own), peers: buildPeers(nodes.list(), nodeName) }
+      if (podRanges.length === 0) return undefined
+      const peers = buildPeers(nodes.list(), nodeName)
+      const asked = parts.wantedKind() ?? config.datapath.kind
+      const refusal = refusalOf(asked, peers)
+      if (refusal === undefined) kind = asked
+      return { kind, podRanges, published: marksOf(own), peers, refusal }
     },
     onError: parts.onError,
   })
