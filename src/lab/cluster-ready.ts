@@ -15,6 +15,7 @@ import { clusterDomain, dnsAddress, kubernetesAddress } from './cluster-addresse
 import type { LabSpec } from './lab-spec.js'
 
 const dnsManifest = 'manifests/cluster-dns.yaml'
+const flowTestsManifest = 'manifests/flow-tests.yaml'
 const waitMs = 60_000
 
 /** Gives the cluster its name server, at the address that the lab's Service range has for it. */
@@ -31,6 +32,11 @@ function withClusterIp(entry: ManifestObject, clusterIP: string): ManifestObject
   if (entry.object.kind !== 'Service') return entry
   const service = entry.object as ApiObject & { readonly spec?: object }
   return { ...entry, object: { ...service, spec: { ...service.spec, clusterIP } } as ApiObject }
+}
+
+/** Lets the cluster keep FlowTests. */
+export async function applyFlowTests(client: Client, signal: AbortSignal): Promise<void> {
+  await applyObjects(client, parseManifests(readFileSync(join(packageRoot(), flowTestsManifest), 'utf8'), flowTestsManifest), signal)
 }
 
 /** Resolves when every node of the lab is Ready. Errors: TIMED_OUT with the state of each; the signal's reason. */

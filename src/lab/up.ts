@@ -12,7 +12,7 @@ import { localMachine } from '../kernel/local-machine.js'
 import { startAgentProcess } from './agent-process.js'
 import { type ApiSocket, openApiSocket } from './api-socket.js'
 import { claimLab } from './claim-lab.js'
-import { applyClusterDns, waitForClusterDns, waitForNodes } from './cluster-ready.js'
+import { applyClusterDns, applyFlowTests, waitForClusterDns, waitForNodes } from './cluster-ready.js'
 import { containerdConfigFile, containerdNodePaths, nodeContainerdConfig, startContainerd } from './containerd.js'
 import { downLab } from './down.js'
 import { cloneTemplate, ensureContainerdTemplate } from './images/containerd-template.js'
@@ -85,7 +85,12 @@ async function build(spec: LabSpec, socket: ApiSocket, { signal, onStep }: UpOpt
     const client = createClient(loadKubeconfig(paths.kubeconfig))
     try {
       await Promise.all([
-        watch.time('API server', () => waitForServer(client, until)).then(() => applyClusterDns(spec, client, until)),
+        watch
+          .time('API server', () => waitForServer(client, until))
+          .then(async () => {
+            await applyClusterDns(spec, client, until)
+            await applyFlowTests(client, until)
+          }),
         watch.time('container runtimes', () => startRuntimes(nodes, until)),
       ])
       for (const node of nodes) {

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { parse } from 'yaml'
 
 import { isPodwireError } from '../../../src/base/errors/podwire-error.js'
+import { flowTestDefinition } from '../../../src/flow/flow-test-definition.js'
 import { flowTestJsonSchema } from '../../../src/flow/flow-test-schema.js'
 import { parseFlowFile } from '../../../src/flow/parse-flow-file.js'
 import { readFlowFiles } from '../../../src/flow/read-flow-files.js'
@@ -90,8 +92,10 @@ t.test('a file without a test is refused, a folder without files too', async t =
   await t.rejects(readFlowFiles(['/nowhere.flow.yaml']), { code: 'NOT_FOUND' })
 })
 
-t.test('the schema for editors is the one in the code', async t => {
+t.test('the schemas for editors and for the cluster are the one in the code', async t => {
   const file = new URL('../../../schemas/flow-test.schema.json', import.meta.url)
   const stale = 'stale? run: node --import=tsx setup/generate-flow-schema.mjs && npx biome format --write schemas'
   t.strictSame(JSON.parse(readFileSync(file, 'utf8')), JSON.parse(JSON.stringify(flowTestJsonSchema())), stale)
+  const manifest = new URL('../../../manifests/flow-tests.yaml', import.meta.url)
+  t.strictSame(parse(readFileSync(manifest, 'utf8')), JSON.parse(JSON.stringify(flowTestDefinition())), stale)
 })

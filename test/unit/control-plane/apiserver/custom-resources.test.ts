@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import t, { type Test } from 'tap'
 
 import { apiRequest } from '../../../support/api-request.js'
@@ -224,5 +225,29 @@ t.test('definitions that are none', t =>
         `${at}[d].pattern: Invalid value: "(": must be a valid regular expression, but isn't`,
       ],
     )
+  }),
+)
+
+t.test('FlowTests are kept by the cluster', t =>
+  withApiServer(t, async api => {
+    const kubectl = bindKubectl(all.at(-1)!, api.kubeconfig)
+    t.teardown(() => kubectl.dispose())
+    const run = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await kubectl.run(args)
+      t.equal(code, 0, stderr)
+      return stdout
+    }
+    await run('apply', '-f', 'manifests/flow-tests.yaml')
+    await run('wait', '--for=condition=Established', 'crd/flowtests.podwire.dev', '--timeout=20s')
+    const files = readdirSync('flows').filter(file => file.endsWith('.flow.yaml'))
+    await run('apply', '--validate=warn', ...files.flatMap(file => ['-f', `flows/${file}`]))
+    const names = (await run('get', 'ft', '-o', 'name')).trim().split('\n')
+    t.ok(names.length >= files.length)
+    const [name = ''] = names
+    await run('patch', name, '--subresource=status', '--type=merge', '-p', '{"status":{"verdict":"pass"}}')
+    t.match(squeezed(await run('get', name)), /^NAME VERDICT AGE\n\S+ pass \d+s\n$/)
+    t.match(await run('explain', 'flowtest.spec.send'), /FIELDS?:/)
+    const { stderr } = await kubectl.run(['patch', name, '--subresource=status', '--type=merge', '-p', '{"status":{"verdict":"maybe"}}'])
+    t.match(stderr, /status\.verdict: Unsupported value: "maybe": supported values: "pass", "fail", "skip", "error", "warn"/)
   }),
 )
