@@ -13,7 +13,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
 
 import type { ApiResource } from '../../api/api-resource.js'
-import { customresourcedefinitions, ipaddresses, namespaces, nodes, servicecidrs, services } from '../../api/generated/resources.js'
+import { customresourcedefinitions, ipaddresses, nodes, servicecidrs, services } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
 import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
@@ -89,11 +89,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const ipAddresses = rowOf(ipaddresses)
   const addresses = createClusterAddresses({ cache, ipAddresses, serviceCidrs: rowOf(servicecidrs), firstRanges: options.serviceCidrs })
   const allocation = await openServiceAllocation({ store, addresses, ranges: options })
-  const writer = createObjectWriter({ store, cache, namespaces: rowOf(namespaces), allocation })
+  const writer = createObjectWriter({ store, cache, allocation })
   const address = `${advertise.address}:${advertise.port}`
   const objects = policyObjects(cache, rowOf)
   const access = openAccess({ objects, address, serviceAccount: options.serviceAccount, tokenFile: options.tokenFile })
-  const admission = admissionChain(admissionPlugins({ objects, disabled: options.disabledAdmissionPlugins }))
+  const admission = admissionChain(admissionPlugins({ objects, access, disabled: options.disabledAdmissionPlugins }))
   await repairAllocations({ store, cache, addresses, allocation, services: rowOf(services), ipAddresses })
   await ensureFirstObjects(writer, rowOf, options)
   await ensureBootstrapPolicy({ writer, objects, rowOf })
@@ -108,7 +108,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return found.object as Node
     },
   })
-  const handleResource = createResourceHandler({ store, cache, writer, access, admission, streams })
+  const handleResource = createResourceHandler({ store, cache, objects, writer, access, admission, streams })
   const resources = startCustomResources(
     { cache, writer, builtIn: resourceTable, definitions: rowOf(customresourcedefinitions), log },
     stop.signal,

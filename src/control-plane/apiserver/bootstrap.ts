@@ -1,9 +1,17 @@
 import type { ApiResource } from '../../api/api-resource.js'
-import { endpointslices, endpoints as endpointsResource, namespaces, servicecidrs, services } from '../../api/generated/resources.js'
+import {
+  endpointslices,
+  endpoints as endpointsResource,
+  namespaces,
+  priorityclasses,
+  servicecidrs,
+  services,
+} from '../../api/generated/resources.js'
 import type { EndpointSlice, Endpoints } from '../../api/generated/types.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
 import { nthAddress, parseCidr } from '../../base/net/address.js'
+import { systemPriorityClasses } from './admission/priority.js'
 import type { ObjectWriter, WritableObject } from './object-writer.js'
 
 /** Namespaces that every cluster has. */
@@ -32,6 +40,7 @@ export async function ensureFirstObjects(
     }
   }
   await Promise.all(firstNamespaces.map(name => create(namespaces, { metadata: { name } })))
+  await Promise.all(systemPriorityClasses.map(given => create(priorityclasses, structuredClone(given) as WritableObject)))
 
   await create(servicecidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [...serviceCidrs] } } as WritableObject)
 

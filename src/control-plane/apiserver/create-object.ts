@@ -23,7 +23,7 @@ interface CreateRequest extends CreateOptions {
 
 /** Stores a new object. A name that is generated and taken is generated again. */
 export async function createObject(
-  { store, cache, refuseUnlessActive, withAllocation, commit }: WriteContext,
+  { store, cache, withAllocation, commit }: WriteContext,
   { resource, object, dryRun, manager, admission, applied }: CreateRequest,
 ): Promise<StoredObject> {
   const { strategy } = resource
@@ -67,7 +67,6 @@ export async function createObject(
     if (problems.length > 0) throw invalidObject(resource, draft.metadata.name ?? '', problems)
     const managed = applied ?? (manager === undefined ? undefined : fieldsAfterCreate(resource, draft, manager))
     if (managed) setManagedFields(draft, managed)
-    if (resource.namespaced) refuseUnlessActive(resource, draft.metadata)
 
     const key = objectStoreKey(resource, { namespace: draft.metadata.namespace, name: draft.metadata.name! })
     if (cache.collection(resource).get(key)) {

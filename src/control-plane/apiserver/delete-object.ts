@@ -1,23 +1,19 @@
 import type { DeleteOptions } from '../../api/generated/types.js'
 import { jsonEqual } from '../../api/json.js'
 import type { ResourceType } from '../../api/resource-type.js'
-import { conflict, forbiddenRequest } from '../../api/status.js'
+import { conflict } from '../../api/status.js'
 import { timeText } from '../../api/time-text.js'
 import { decodeServed, encodeStored, type StoredObject } from './object-codec.js'
 import type { DeleteRequest, WritableObject } from './object-writer.js'
 import { mostAttempts, type WriteContext } from './write-context.js'
 
 const deletionFinalizers = ['foregroundDeletion', 'orphan']
-const keptNamespaces = new Set(['default', 'kube-public', 'kube-system'])
 
 /** Removes an object, or marks it for removal when finalizers or grace hold it. */
 export async function deleteObject(
-  { current, commit, remove, namespaces }: WriteContext,
+  { current, commit, remove }: WriteContext,
   { resource, at, options, dryRun, admission }: DeleteRequest,
 ): Promise<{ readonly stored: StoredObject; readonly removed: boolean }> {
-  if (resource === namespaces && keptNamespaces.has(at.name)) {
-    throw forbiddenRequest(resource, at.name, 'this namespace may not be deleted')
-  }
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const before = await current(resource, at)
     refuseUnlessMet(resource, before.object, options)

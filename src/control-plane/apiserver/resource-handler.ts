@@ -8,8 +8,10 @@ import { badRequest, invalidObject, methodNotSupported, notFound, unknownPath } 
 import type { Store } from '../store/store.js'
 import type { Access } from './access.js'
 import type { AdmissionChain } from './admission/admission-chain.js'
+import { refuseTokenOfOthers } from './admission/node-restriction.js'
 import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
 import type { ApiServerRequest, User } from './authentication.js'
+import type { PolicyObjects } from './authorization/policy-objects.js'
 import { listAnswer, listObjects } from './list-objects.js'
 import { answerForm } from './negotiation.js'
 import type { ObjectCache } from './object-cache.js'
@@ -53,6 +55,7 @@ interface Parts {
   readonly cache: ObjectCache
   readonly writer: ObjectWriter
   readonly access: Access
+  readonly objects: PolicyObjects
   readonly admission: AdmissionChain
   readonly streams: PodStreams
 }
@@ -72,7 +75,7 @@ interface Exchange {
 export type ResourceHandler = (exchange: Exchange) => Promise<Answer | undefined>
 
 /** The verbs of the API over a store; all resources pass through here. */
-export function createResourceHandler({ store, cache, writer, access, admission, streams }: Parts): ResourceHandler {
+export function createResourceHandler({ store, cache, objects, writer, access, admission, streams }: Parts): ResourceHandler {
   async function find(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
     await cache.current()
     const found = cache.collection(resource).get(objectStoreKey(resource, at))
@@ -275,6 +278,7 @@ export function createResourceHandler({ store, cache, writer, access, admission,
       case 'token': {
         const { object: wanted } = objectOfBody(await bodyOf(request), tokenBody, fieldValidation(query))
         const account = (await find(resource, at)).object as ServiceAccount
+        refuseTokenOfOthers(objects, exchange.user, at.namespace ?? '', wanted as unknown as AuthenticationTokenRequest)
         const status = await access.tokens.issue(account, wanted as unknown as AuthenticationTokenRequest)
         return jsonAnswer({ ...wanted, kind: tokenBody.kind, apiVersion: tokenBody.apiVersion, status }, 201)
       }

@@ -1,8 +1,8 @@
 import type { ObjectKey } from '../../api/api-resource.js'
-import type { ObjectMeta, Service } from '../../api/generated/types.js'
+import type { Service } from '../../api/generated/types.js'
 import type { Draft } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
-import { forbiddenRequest, invalidObject, notFound, refusal } from '../../api/status.js'
+import { invalidObject, notFound } from '../../api/status.js'
 import type { Commit, Store } from '../store/store.js'
 import type { ObjectCache } from './object-cache.js'
 import { objectStoreKey, type StoredObject } from './object-codec.js'
@@ -12,7 +12,6 @@ import type { ServiceAllocation } from './service-allocation.js'
 export interface WriteParts {
   readonly store: Store
   readonly cache: ObjectCache
-  readonly namespaces: ResourceType
   readonly allocation: ServiceAllocation
 }
 
@@ -20,8 +19,6 @@ export interface WriteParts {
 export interface WriteContext extends WriteParts {
   /** What stands in the cache once it shows everything that was committed before. Throws 404. */
   current(resource: ResourceType, at: ObjectKey): Promise<StoredObject>
-  /** Throws 404 for a namespace that is not there, and 403 for one that is being emptied. */
-  refuseUnlessActive(resource: ResourceType, meta: ObjectMeta): void
   /** The object, and what must be committed with it, for Services: their addresses and ports. Throws 422. */
   withAllocation(resource: ResourceType, object: WritableObject | undefined, previous: KubeObject | undefined, put: Commit): Commit
   /** Commits; what was lost when another writer was faster and the caller must look again. */
@@ -35,30 +32,13 @@ export const mostAttempts = 20
 export const nothingMore: Commit = { expect: [], changes: [] }
 
 export function createWriteContext(parts: WriteParts): WriteContext {
-  const { store, cache, namespaces, allocation } = parts
+  const { store, cache, allocation } = parts
 
   async function current(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
     await cache.current()
     const found = cache.collection(resource).get(objectStoreKey(resource, at))
     if (!found) throw notFound(resource, at.name)
     return found
-  }
-
-  function refuseUnlessActive(resource: ResourceType, { namespace = '', name = '' }: ObjectMeta): void {
-    const found = cache.collection(namespaces).get(objectStoreKey(namespaces, { name: namespace }))
-    if (!found) throw notFound(namespaces, namespace)
-    if (!found.object.metadata.deletionTimestamp) return
-    const why = `unable to create new content in namespace ${namespace} because it is being terminated`
-    throw refusal({
-      http: 403,
-      reason: 'Forbidden',
-      message: forbiddenRequest(resource, name, why).message,
-      details: {
-        name,
-        kind: resource.resource,
-        causes: [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }],
-      },
-    })
   }
 
   function withAllocation(
@@ -95,5 +75,5 @@ export function createWriteContext(parts: WriteParts): WriteContext {
     return typeof result === 'number' ? before : undefined
   }
 
-  return { ...parts, current, refuseUnlessActive, withAllocation, commit, remove }
+  return { ...parts, current, withAllocation, commit, remove }
 }

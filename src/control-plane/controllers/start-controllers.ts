@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ApiResource } from '../../api/api-resource.js'
 import {
+  clusterroles,
   configmaps,
   deployments,
   endpoints,
@@ -21,6 +22,7 @@ import type { Clock } from '../../base/time/clock.js'
 import type { ApiObject, Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
+import { clusterRoleAggregationController } from './cluster-role-aggregation.js'
 import type { Collection } from './collections.js'
 import type { Controller, ControllerParts } from './controller.js'
 import { deploymentController } from './deployment.js'
@@ -56,6 +58,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     return informer
   }
   const informers = {
+    clusterRoles: follow(clusterroles),
     configMaps: follow(configmaps),
     deployments: follow(deployments),
     endpoints: follow(endpoints),
@@ -86,6 +89,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
   const controllers: readonly Controller[] = [
     nodeIpamController({ ...parts, ranges }),
     serviceAccountController(parts),
+    clusterRoleAggregationController(parts),
     rootCaController({ ...parts, ca: readFileSync(config.tls.caFile, 'utf8') }),
     nodeLifecycleController(parts),
     deploymentController(parts),
