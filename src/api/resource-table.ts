@@ -118,7 +118,19 @@ const behaviours: readonly Behaviour[] = [
 ]
 
 /** Subresources that the API server has a handler for. */
-const servedSubresources = new Set(['attach', 'binding', 'exec', 'finalize', 'log', 'portforward', 'scale', 'status', 'token'])
+const servedSubresources = new Set([
+  'approval',
+  'attach',
+  'binding',
+  'eviction',
+  'exec',
+  'finalize',
+  'log',
+  'portforward',
+  'scale',
+  'status',
+  'token',
+])
 
 const pathOf = ({ group, version, resource }: Pick<ResourceFacts, 'group' | 'version' | 'resource'>): string =>
   `${group}/${version}/${resource}`

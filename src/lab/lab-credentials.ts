@@ -20,6 +20,7 @@ import {
 /** Files of the control plane in the lab's `pki` folder. */
 export const pkiFiles = {
   ca: 'ca.crt',
+  caKey: 'ca.key',
   serverCert: 'server.crt',
   serverKey: 'server.key',
   serviceAccountKey: 'service-account.key',
@@ -61,6 +62,7 @@ export async function writeCredentials(spec: LabSpec): Promise<Pki> {
   mkdirSync(paths.pki, { recursive: true, mode: 0o700 })
   const inside = (identity: Identity) => kubeconfigFor(spec, pki, identity, `https://${address}:${apiPort}`)
   writeSecret(`${paths.pki}/${pkiFiles.ca}`, pki.ca)
+  writeSecret(`${paths.pki}/${pkiFiles.caKey}`, pki.caKey)
   writeSecret(`${paths.pki}/${pkiFiles.serverCert}`, pki.server.cert)
   writeSecret(`${paths.pki}/${pkiFiles.serverKey}`, pki.server.key)
   writeSecret(`${paths.pki}/${pkiFiles.serviceAccountKey}`, pki.serviceAccountKey)

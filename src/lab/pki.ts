@@ -15,10 +15,12 @@ export interface Identity {
   readonly groups: readonly string[]
 }
 
-/** All keys of one lab. The authority's own key is thrown away once all is signed. */
+/** All keys of one lab. */
 export interface Pki {
   /** The authority's certificate, PEM. */
   readonly ca: string
+  /** The authority's own key, PKCS#8 PEM: for the server alone, which signs certificate requests with it. */
+  readonly caKey: string
   readonly server: Credentials
   /** PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens. */
   readonly serviceAccountKey: string
@@ -79,6 +81,7 @@ export async function createPki({ labName, serverNames, identities, nodes }: Pki
   )
   return {
     ca: pem(authority.certificate),
+    caKey: await keyPem(authority.keys.privateKey),
     server,
     serviceAccountKey: await keyPem(serviceAccount.privateKey),
     clients: new Map(identities.map(({ user }, i) => [user, clients[i]!])),

@@ -22,7 +22,12 @@ export function serverConfig(spec: LabSpec): ServerConfig {
     advertise: { address, port: apiPort },
     dataDir: serverData,
     store: { engine: 'lmdb' },
-    tls: { caFile: `${pki}/${pkiFiles.ca}`, certFile: `${pki}/${pkiFiles.serverCert}`, keyFile: `${pki}/${pkiFiles.serverKey}` },
+    tls: {
+      caFile: `${pki}/${pkiFiles.ca}`,
+      caKeyFile: `${pki}/${pkiFiles.caKey}`,
+      certFile: `${pki}/${pkiFiles.serverCert}`,
+      keyFile: `${pki}/${pkiFiles.serverKey}`,
+    },
     serviceAccount: { issuer: `https://kubernetes.default.svc.${clusterDomain}`, keyFile: `${pki}/${pkiFiles.serviceAccountKey}` },
     nodeClient: { certFile: `${pki}/${pkiFiles.nodeClientCert}`, keyFile: `${pki}/${pkiFiles.nodeClientKey}` },
     controllersKubeconfig: `${pki}/${pkiFiles.controllers}`,

@@ -44,12 +44,14 @@ export async function withControlPlane(t: Test, options: Options, use: (cluster:
     const [client, forControllers, forScheduler, forKubelets] = (await Promise.all(clients)) as [Client, Client, Client, Client]
     const caFile = join(api.kubeconfig, '..', 'ca.crt')
     writeFileSync(caFile, api.pki.ca)
+    const caKeyFile = join(api.kubeconfig, '..', 'ca.key')
+    writeFileSync(caKeyFile, api.pki.caKey)
     const warnings: unknown[] = []
     const log = { warn: (...words: unknown[]) => void warnings.push(words) }
     const config = {
       podCidrs: [{ cidr: '10.244.0.0/16', nodeMask: 24 }],
       nodePodCidrs: { 'node-1': ['10.244.1.0/24'], 'node-2': ['10.244.2.0/24'] },
-      tls: { caFile, certFile: '', keyFile: '' },
+      tls: { caFile, caKeyFile, certFile: '', keyFile: '' },
     }
     const running = [
       startControllers({ client: forControllers, config, signal: stop.signal, log }),

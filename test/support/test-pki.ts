@@ -20,6 +20,8 @@ export interface TestIdentity {
 /** A certificate authority for one test. */
 export interface TestPki {
   readonly ca: string
+  /** The authority's key, PKCS#8 PEM. */
+  readonly caKey: string
   readonly server: TestIdentity
   /** PKCS#8 PEM of a P-256 key for ServiceAccount tokens. */
   readonly tokenKey: string
@@ -69,6 +71,7 @@ export async function createTestPki(): Promise<TestPki> {
 
   return {
     ca: ca.toString('pem'),
+    caKey: await pemOf(caKeys.privateKey),
     server: await issue('CN=kube-apiserver', ExtendedKeyUsage.serverAuth, [
       { type: 'ip', value: '127.0.0.1' },
       { type: 'dns', value: 'localhost' },

@@ -23,7 +23,8 @@ export const ServerConfig = z.strictObject({
   advertise: z.strictObject({ address: z.string(), port: z.int() }),
   dataDir: z.string(),
   store: StoreConfig.default({ engine: 'lmdb' }),
-  tls: z.strictObject({ caFile: z.string(), certFile: z.string(), keyFile: z.string() }),
+  /** `caKeyFile` is the authority's own key (PKCS#8 PEM, P-256), by which approved certificate requests are signed; without it none are. */
+  tls: z.strictObject({ caFile: z.string(), caKeyFile: z.string().optional(), certFile: z.string(), keyFile: z.string() }),
   /** What this server shows nodes when it fetches logs and opens streams. */
   nodeClient: z.strictObject({ certFile: z.string(), keyFile: z.string() }),
   /** PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens (ES256). */

@@ -1,7 +1,7 @@
 import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
 import { decodeObject } from '../../api/decode-object.js'
 import { required } from '../../api/field-problem.js'
-import type { AuthenticationTokenRequest, Binding, DeleteOptions, Pod, ServiceAccount } from '../../api/generated/types.js'
+import type { AuthenticationTokenRequest, Binding, DeleteOptions, Eviction, Pod, ServiceAccount } from '../../api/generated/types.js'
 import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, invalidObject, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
@@ -12,6 +12,8 @@ import { refuseTokenOfOthers } from './admission/node-restriction.js'
 import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
 import type { ApiServerRequest, User } from './authentication.js'
 import type { PolicyObjects } from './authorization/policy-objects.js'
+import { withApproval } from './certificate-approval.js'
+import { evictPod } from './eviction.js'
 import { listAnswer, listObjects } from './list-objects.js'
 import { answerForm } from './negotiation.js'
 import type { ObjectCache } from './object-cache.js'
@@ -42,6 +44,7 @@ import { watchObjects } from './watch-objects.js'
 const metaTypes = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const scaleBody: Expected = { apiVersion: 'autoscaling/v1', kind: 'Scale', typePath: 'io.k8s.api.autoscaling.v1.Scale' }
 const bindingBody: Expected = { apiVersion: 'v1', kind: 'Binding', typePath: 'io.k8s.api.core.v1.Binding' }
+const evictionBody: Expected = { apiVersion: 'policy/v1', kind: 'Eviction', typePath: 'io.k8s.api.policy.v1.Eviction' }
 const tokenBody: Expected = {
   apiVersion: 'authentication.k8s.io/v1',
   kind: 'TokenRequest',
@@ -273,6 +276,17 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
         const { object: binding } = objectOfBody(await bodyOf(request), bindingBody, fieldValidation(query))
         const change = (current: KubeObject): WritableObject => boundPod(resource, current, binding as unknown as Binding)
         await writer.update({ resource, at, subresource, ...terms(exchange), change })
+        return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
+      }
+      case 'approval':
+        if (request.method === 'GET') return object(exchange, at)
+        return write(exchange, at, { expected: expectedOf(resource), read: asJson, merge: withApproval })
+      case 'eviction': {
+        const { object: eviction } = objectOfBody(await bodyOf(request), evictionBody, fieldValidation(query))
+        const { deleteOptions } = eviction as Eviction
+        const on = { namespace: at.namespace ?? '', name: at.name }
+        await cache.current()
+        await evictPod({ objects, writer }, { at: on, eviction: eviction as Eviction, ...terms(exchange, deleteOptions?.dryRun) })
         return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
       }
       case 'token': {

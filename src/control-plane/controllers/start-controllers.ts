@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ApiResource } from '../../api/api-resource.js'
 import {
+  certificatesigningrequests,
   clusterroles,
   configmaps,
   deployments,
@@ -9,6 +10,7 @@ import {
   leases,
   namespaces,
   nodes,
+  poddisruptionbudgets,
   pods,
   replicasets,
   secrets,
@@ -22,10 +24,13 @@ import type { Clock } from '../../base/time/clock.js'
 import type { ApiObject, Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
+import { certificateApprover } from './certificate-approver.js'
+import { certificateSigner } from './certificate-signer.js'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.js'
 import type { Collection } from './collections.js'
 import type { Controller, ControllerParts } from './controller.js'
 import { deploymentController } from './deployment.js'
+import { disruptionController } from './disruption.js'
 import { endpointSliceController } from './endpoint-slice.js'
 import { garbageCollector } from './garbage-collector.js'
 import { namespaceController } from './namespace.js'
@@ -58,6 +63,8 @@ export async function startControllers({ client, config, signal, log, clock }: S
     return informer
   }
   const informers = {
+    budgets: follow(poddisruptionbudgets),
+    certificateRequests: follow(certificatesigningrequests),
     clusterRoles: follow(clusterroles),
     configMaps: follow(configmaps),
     deployments: follow(deployments),
@@ -85,18 +92,24 @@ export async function startControllers({ client, config, signal, log, clock }: S
   }))
   const namespacedResources = resourceTable.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete'))
 
+  const { caFile, caKeyFile } = config.tls
+  const ca = readFileSync(caFile, 'utf8')
+
   // First what nodes and Pods wait for when a cluster starts.
   const controllers: readonly Controller[] = [
     nodeIpamController({ ...parts, ranges }),
     serviceAccountController(parts),
     clusterRoleAggregationController(parts),
-    rootCaController({ ...parts, ca: readFileSync(config.tls.caFile, 'utf8') }),
+    rootCaController({ ...parts, ca }),
     nodeLifecycleController(parts),
     deploymentController(parts),
     replicaSetController(parts),
     endpointSliceController(parts),
     taintEvictionController(parts),
     podGarbageCollector(parts),
+    disruptionController(parts),
+    certificateApprover(parts),
+    ...(caKeyFile === undefined ? [] : [certificateSigner({ ...parts, authority: { cert: ca, key: readFileSync(caKeyFile, 'utf8') } })]),
     namespaceController({ ...parts, collections, namespacedResources }),
     garbageCollector({ ...parts, collections }),
   ]

@@ -1,6 +1,7 @@
 import type { Access } from '../access.js'
 import type { PolicyObjects } from '../authorization/policy-objects.js'
 import type { AdmissionPlugin } from './admission-plugin.js'
+import { certificateApprovalPlugin, certificateSigningPlugin, certificateSubjectRestrictionPlugin } from './certificate-requests.js'
 import { defaultIngressClassPlugin, defaultStorageClassPlugin } from './default-classes.js'
 import { defaultTolerationSecondsPlugin } from './default-toleration-seconds.js'
 import { limitRangerPlugin } from './limit-ranger.js'
@@ -37,6 +38,9 @@ export function admissionPlugins({ objects, access, disabled = [] }: Parts): rea
     priorityPlugin(objects),
     defaultTolerationSecondsPlugin,
     defaultStorageClassPlugin(objects),
+    certificateApprovalPlugin(access.authorizer),
+    certificateSigningPlugin(access.authorizer),
+    certificateSubjectRestrictionPlugin,
     defaultIngressClassPlugin(objects),
     rbacEscalationPlugin(access.authorizer, access.rbac),
   ]

@@ -6,6 +6,8 @@ import { collectionPrefix, objectStoreKey } from '../object-codec.js'
 /** The objects by which requests are judged: the newest that this server has seen. */
 export interface PolicyObjects {
   get<T extends KubeObject>(resource: ApiResource<T>, at: ObjectKey): T | undefined
+  /** What the handlers must know of a resource. */
+  rowOf(resource: ApiResource): ResourceType
   /** All of them, or those of one namespace. */
   list<T extends KubeObject>(resource: ApiResource<T>, namespace?: string): readonly T[]
   /** The object as soon as it is there; undefined when `ms` milliseconds have not brought it. */
@@ -31,6 +33,7 @@ export function policyObjects(cache: ObjectCache, findRow: (resource: ApiResourc
   }
   return {
     get,
+    rowOf,
     awaited<T extends KubeObject>(resource: ApiResource<T>, at: ObjectKey, ms: number): Promise<T | undefined> {
       const present = get(resource, at)
       if (present || ms <= 0) return Promise.resolve(present)
