@@ -25,10 +25,10 @@ import { localMachine } from '../src/kernel/local-machine.js'
 import { ensureSysctl } from '../src/kernel/sysctl.js'
 import { downLab } from '../src/lab/down.js'
 import { findLab, listLabs } from '../src/lab/find.js'
+import { modesOfLab } from '../src/lab/lab-modes.js'
 import { labPaths } from '../src/lab/lab-paths.js'
 import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
-import { proxyOfLab } from '../src/lab/proxy-of-lab.js'
 import { upLab } from '../src/lab/up.js'
 import { runProxyAgent } from '../src/node/proxy/proxy-agent.js'
 import type { ServiceBackend } from '../src/node/proxy/run-service-proxy.js'
@@ -63,8 +63,9 @@ const parts: Parts = {
   applyManifests,
   importImage: loadImage,
   async runFlows({ lab: { spec, hosts }, ...run }, signal) {
-    const proxy = await proxyOfLab(spec, run.client, signal)
-    return runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', datapath: spec.datapath, proxy } }, signal)
+    const modes = await modesOfLab(spec, run.client, signal)
+    const segments = 1 + spec.underlay.segments.length
+    return runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', segments, ...modes } }, signal)
   },
   workloads,
   runWorkload,

@@ -3,12 +3,13 @@ import type { Change, Direction, HookStep, HopStep, Journey, PathEnd, PathStep, 
 type PodEnd = Extract<PathEnd, { kind: 'pod' }>
 
 /**
- * The way of one packet over the VXLAN datapath: a bridge on each node, one VXLAN device between the nodes.
+ * The way of one packet: a bridge on each node, and between nodes what the datapath says.
  *
  * On one node a frame is bridged: TTL and addresses stay, and a capture that is not promiscuous sees nothing at the bridge itself.
- * Between nodes a packet is routed on both, so its TTL falls by two.
+ * Between nodes a packet is routed on both, so its TTL falls by two, and by one more at a router that it crosses bare. On a flat layer 2 its own node
+ * routes it, out by the bridge it came in by; the other node's bridge hands the frame on.
  */
-export function vxlanPath(journey: Journey): readonly PathStep[] {
+export function datapathPath(journey: Journey): readonly PathStep[] {
   const { from, to, redirectedOn, entry } = journey
   if (from.kind === 'pod') {
     const isToItself = to.kind === 'pod' && to.pod === from.pod && redirectedOn === undefined
@@ -18,10 +19,21 @@ export function vxlanPath(journey: Journey): readonly PathStep[] {
   const node = entry ?? (to.kind === 'pod' ? to.node : to.host)
   return [
     hop(onHost(from.host, 'uplink'), 'out'),
-    hop(onHost(node, 'uplink'), 'in'),
+    ...overRouter(journey, from.host, node),
+    ...arrive(journey, node),
     hook('prerouting', node),
     ...onwards(journey, node, ['ttl']),
   ]
+}
+
+/** Whether a packet from one node to another travels in a tunnel. */
+export function isTunnelled(
+  { datapath = 'vxlan', routerBetween }: Pick<Journey, 'datapath' | 'routerBetween'>,
+  here: string,
+  there: string,
+): boolean {
+  if (datapath === 'mixed') return routerBetween?.(here, there) !== undefined
+  return datapath === 'vxlan'
 }
 
 function fromPod(journey: Journey, from: PodEnd): readonly PathStep[] {
@@ -54,15 +66,20 @@ function onwards(journey: Journey, here: string, routed: readonly Change[]): rea
   const { to, redirectedOn } = journey
   if (redirectedOn !== undefined && redirectedOn !== here) {
     return [
-      ...throughTunnel(here, redirectedOn, routed),
+      ...between(journey, { here, there: redirectedOn }, routed),
       hook('prerouting', redirectedOn),
       ...onwards({ ...journey, redirectedOn: undefined }, redirectedOn, ['ttl']),
     ]
   }
   if (to.kind === 'host') {
     if (to.host === here) return []
-    if (to.isNode) return throughTunnel(here, to.host, routed)
-    return [hook('postrouting', here), hop(onHost(here, 'uplink'), 'out', [...routed, 'mac']), hop(onHost(to.host, 'uplink'), 'in')]
+    if (to.isNode) return between(journey, { here, there: to.host }, routed)
+    return [
+      hook('postrouting', here),
+      ...leave(journey, here, [...routed, 'mac']),
+      ...overRouter(journey, here, to.host),
+      hop(onHost(to.host, 'uplink'), 'in'),
+    ]
   }
   const intoNode = (changes: readonly Change[]): readonly PathStep[] => [
     hook('postrouting', to.node),
@@ -70,16 +87,58 @@ function onwards(journey: Journey, here: string, routed: readonly Change[]): rea
     ...intoPod(to),
   ]
   if (to.node === here) return intoNode(routed)
-  return [...throughTunnel(here, to.node, routed), hook('prerouting', to.node), ...intoNode(['ttl'])]
+  if (journey.datapath === 'bridge') {
+    const hooks = journey.bridgeNetfilter(to.node) ? [hook('prerouting', to.node), hook('postrouting', to.node)] : []
+    return [
+      hook('postrouting', here),
+      ...leave(journey, here, [...routed, 'mac']),
+      hop(onHost(to.node, 'uplink'), 'in'),
+      ...hooks,
+      ...intoPod(to),
+    ]
+  }
+  return [...between(journey, { here, there: to.node }, routed), hook('prerouting', to.node), ...intoNode(['ttl'])]
 }
 
-const throughTunnel = (here: string, there: string, routed: readonly Change[]): readonly PathStep[] => [
-  hook('postrouting', here),
-  hop(onHost(here, 'vxlan'), 'out', [...routed, 'mac']),
-  hop(onHost(here, 'uplink'), 'out', ['encap']),
-  hop(onHost(there, 'uplink'), 'in'),
-  hop(onHost(there, 'vxlan'), 'in', ['decap']),
-]
+/** From the routing decision of one node to the stack of another. */
+function between(
+  journey: Journey,
+  { here, there }: { readonly here: string; readonly there: string },
+  routed: readonly Change[],
+): readonly PathStep[] {
+  if (!isTunnelled(journey, here, there)) {
+    return [
+      hook('postrouting', here),
+      ...leave(journey, here, [...routed, 'mac']),
+      ...overRouter(journey, here, there),
+      ...arrive(journey, there),
+    ]
+  }
+  const router = journey.routerBetween?.(here, there)
+  return [
+    hook('postrouting', here),
+    hop(onHost(here, 'vxlan'), 'out', [...routed, 'mac']),
+    hop(onHost(here, 'uplink'), 'out', ['encap']),
+    // The router alters the outer headers only.
+    ...(router === undefined ? [] : [hop(onHost(router, 'uplink'), 'in'), hop(onHost(router, 'uplink'), 'out')]),
+    hop(onHost(there, 'uplink'), 'in'),
+    hop(onHost(there, 'vxlan'), 'in', ['decap']),
+  ]
+}
+
+/** Out to the segment. On a flat layer 2 the uplink is a port of the bridge. */
+const leave = ({ datapath }: Journey, here: string, changed: readonly Change[]): readonly PathStep[] =>
+  datapath === 'bridge'
+    ? [hop(onHost(here, 'bridge'), 'out', changed), hop(onHost(here, 'uplink'), 'out')]
+    : [hop(onHost(here, 'uplink'), 'out', changed)]
+
+const arrive = ({ datapath }: Journey, there: string): readonly PathStep[] =>
+  datapath === 'bridge' ? [hop(onHost(there, 'uplink'), 'in'), hop(onHost(there, 'bridge'), 'in')] : [hop(onHost(there, 'uplink'), 'in')]
+
+function overRouter({ routerBetween }: Journey, here: string, there: string): readonly PathStep[] {
+  const router = routerBetween?.(here, there)
+  return router === undefined ? [] : [hop(onHost(router, 'uplink'), 'in'), hop(onHost(router, 'uplink'), 'out', ['ttl', 'mac'])]
+}
 
 const intoPod = (to: PodEnd, maybe: readonly Change[] = []): readonly PathStep[] => [
   hop(vethOf(to), 'out', [], { maybe }),

@@ -40,12 +40,12 @@ export interface CaptureRun {
 }
 
 export function watchedHost(facts: HostFacts, prober: Prober): WatchedNamespace {
-  const { name, host, uplink, bridge, vxlan, attachments } = facts
+  const { name, host, uplinks, bridge, vxlan, attachments } = facts
   const onHost = (port: Place['port'], pod?: string): Place => ({ owner: name, ownerKind: 'host', port, ...(pod !== undefined && { pod }) })
   const places = new Map<string | undefined, Place>([
     ...attachments.map(({ hostVeth, podNamespace, podName }) => [hostVeth, onHost('veth', `${podNamespace}/${podName}`)] as const),
     ['lo', onHost('lo')],
-    [uplink?.name, onHost('uplink')],
+    ...uplinks.map(({ name: uplink }) => [uplink, onHost('uplink')] as const),
     [bridge?.name, onHost('bridge')],
     [vxlan?.name, onHost('vxlan')],
   ])

@@ -10,6 +10,8 @@ export interface Exchange {
   readonly target: string
   /** Absent for ICMP. */
   readonly sourcePort?: number | undefined
+  /** Of ICMP: the bytes sent, which tell a flow from its control. */
+  readonly size?: number | undefined
 }
 
 /**
@@ -31,20 +33,24 @@ export function correlate(
   return { attempts: splitAttempts(sent), reply: splitAttempts(answers)[0] ?? [] }
 }
 
-function isFirst({ owner, subject, headers }: Sighting, { protocol, sender, target, sourcePort }: Exchange): boolean {
+function isFirst({ owner, subject, headers }: Sighting, { protocol, sender, target, sourcePort, size }: Exchange): boolean {
   const { transport } = subject
   if (owner !== sender || transport?.kind !== protocol || headers.dst !== target) return false
   if (transport.kind === 'tcp') return transport.sport === sourcePort && transport.flags === 'SYN'
   if (transport.kind === 'udp') return transport.sport === sourcePort
-  return transport.type === 8
+  return transport.type === 8 && (size === undefined || subject.payloadLength === size)
 }
 
+/** So much of a payload tells it from others; a capture cuts a large packet sooner inside a tunnel than outside. */
+const comparedBytes = 64
+const identityPart = ({ payload }: Packet): string => Buffer.from(payload.subarray(0, comparedBytes)).toString('base64')
+
 function identityOf(packet: Packet): string {
-  const { transport, payload, payloadLength } = packet
+  const { transport, payloadLength } = packet
   if (transport?.kind === 'tcp') return `tcp ${transport.seq} ${transport.flags} ${payloadLength}`
-  if (transport?.kind === 'udp') return `udp ${payloadLength} ${Buffer.from(payload).toString('base64')}`
+  if (transport?.kind === 'udp') return `udp ${payloadLength} ${identityPart(packet)}`
   if (transport?.quoted) return `${transport.kind} error ${transport.type} ${transport.code} ${ipOf(packet)?.id}`
-  return `${transport?.kind} ${transport?.type} ${Buffer.from(payload).toString('base64')}`
+  return `${transport?.kind} ${transport?.type} ${identityPart(packet)}`
 }
 
 /** The first packet back: what acknowledges the SYN, what answers the datagram from where it arrived, or the ICMP error about either. */
@@ -62,7 +68,7 @@ function isAnswer({ subject, headers, timeNs }: Sighting, first: Sighting, sent:
   if (transport.kind === 'tcp' && first.subject.transport?.kind === 'tcp') {
     return transport.ack === (first.subject.transport.seq + 1) % 2 ** 32 && /^(SYN-ACK|RST-ACK)$/.test(transport.flags)
   }
-  if (transport.kind === 'icmp') return transport.type === 0 && Buffer.from(subject.payload).equals(Buffer.from(first.subject.payload))
+  if (transport.kind === 'icmp') return transport.type === 0 && identityPart(subject) === identityPart(first.subject)
   return sent.some(
     ({ headers: asked }) =>
       asked.src === headers.dst && asked.sport === headers.dport && asked.dst === headers.src && asked.dport === headers.sport,

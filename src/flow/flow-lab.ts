@@ -1,3 +1,4 @@
+import type { DatapathKind } from '../base/config/agent-config.js'
 import type { Client } from '../client/client.js'
 import type { Host } from '../kernel/host.js'
 
@@ -20,8 +21,10 @@ export interface FlowLab {
   readonly lab: {
     readonly name: string
     readonly substrate: string
-    readonly datapath: string
+    readonly datapath: DatapathKind
     readonly proxy: string
     readonly masqueradeAll?: boolean
+    /** Of the underlay; one when absent. */
+    readonly segments?: number
   }
 }

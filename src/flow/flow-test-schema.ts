@@ -74,7 +74,15 @@ const Send = z
     to: z.union([Ref, z.literal('localhost')]),
     tcp: z.strictObject({ port: Port.optional(), payload: z.string().optional() }).optional(),
     udp: z.strictObject({ port: Port.optional() }).optional(),
-    icmp: z.strictObject({ size: z.int().min(8).max(1400).default(56) }).optional(),
+    icmp: z
+      .strictObject({
+        /**
+         * Bytes after the ICMP header; `mtu` makes the packet the largest that the sender's interface takes, `path-mtu` the largest that comes through
+         * to the receiver. Neither may be cut on its way.
+         */
+        size: z.union([z.int().min(8).max(1400), z.enum(['mtu', 'path-mtu'])]).default(56),
+      })
+      .optional(),
     http: Http.optional(),
     dns: z
       .strictObject({
@@ -173,7 +181,16 @@ const Outcome = z.union([
   z.strictObject({ dropped: z.strictObject({ on: Ref.optional(), by: z.string().optional(), policy: z.string().optional() }) }),
   z.strictObject({
     rejected: z.strictObject({
-      with: z.enum(['icmp-port-unreachable', 'icmp-net-unreachable', 'icmp-host-unreachable', 'icmp-admin-prohibited', 'tcp-reset']),
+      with: z.enum([
+        'icmp-port-unreachable',
+        'icmp-net-unreachable',
+        'icmp-host-unreachable',
+        'icmp-admin-prohibited',
+        'icmp-fragmentation-needed',
+        'tcp-reset',
+      ]),
+      /** Of `icmp-fragmentation-needed`: the packet size that the answer says would fit. */
+      mtu: Value.optional(),
     }),
   }),
 ])
@@ -236,6 +253,8 @@ const Spec = z
         cni: z.array(z.string()).optional(),
         proxy: z.array(z.string()).optional(),
         policy: z.boolean().optional(),
+        /** Of the underlay. */
+        segments: z.int().min(1).optional(),
       })
       .optional(),
     /** Manifests to apply and wait for, relative to the file. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { nodePaths } from '../base/config/agent-config.js'
 import { Attachment } from '../base/config/attachment.js'
+import { parseInterfaceAddress } from '../base/net/address.js'
 import type { Host } from '../kernel/host.js'
 import type { FlowHost, FlowLab } from './flow-lab.js'
 import type { Prober } from './prober.js'
@@ -13,6 +14,8 @@ export interface InterfaceFacts {
   readonly addresses: readonly string[]
   readonly vni: number | undefined
   readonly kind: string | undefined
+  /** The largest packet. */
+  readonly mtu: number
 }
 
 /** What holds on one host now. */
@@ -22,6 +25,10 @@ export interface HostFacts {
   readonly address: string
   readonly host: Host
   readonly uplink: InterfaceFacts | undefined
+  /** All its interfaces on the underlay: of the router one a segment. */
+  readonly uplinks: readonly InterfaceFacts[]
+  /** The range of the segment on which its address is. */
+  readonly segment: string | undefined
   readonly bridge: InterfaceFacts | undefined
   readonly vxlan: InterfaceFacts | undefined
   /** net.bridge.bridge-nf-call-iptables. */
@@ -32,7 +39,7 @@ export interface HostFacts {
 /** Everything about the lab that predictions rest on. */
 export interface LabFacts {
   readonly hosts: ReadonlyMap<string, HostFacts>
-  readonly datapath: string
+  readonly datapath: FlowLab['lab']['datapath']
   readonly proxy: string
   readonly masqueradeAll: boolean
 }
@@ -41,10 +48,22 @@ const Links = z.array(
   z.object({
     ifname: z.string(),
     address: z.string().default(''),
+    mtu: z.int().default(0),
     linkinfo: z.object({ info_kind: z.string().optional(), info_data: z.object({ id: z.int().optional() }).optional() }).optional(),
-    addr_info: z.array(z.object({ local: z.string().optional() })).default([]),
+    addr_info: z.array(z.object({ local: z.string().optional(), prefixlen: z.int().optional() })).default([]),
   }),
 )
+
+function segmentOf(links: z.infer<typeof Links>, address: string): string | undefined {
+  const found = links.flatMap(({ addr_info }) => addr_info).find(({ local }) => local === address)
+  return found?.prefixlen === undefined ? undefined : parseInterfaceAddress(`${address}/${found.prefixlen}`).cidr
+}
+
+/** The router between the segments of two hosts; undefined when it is the same one. */
+export function routerBetween({ hosts }: LabFacts): (here: string, there: string) => string | undefined {
+  const router = [...hosts.values()].find(({ role }) => role === 'router')?.name
+  return (here, there) => (hosts.get(here)?.segment === hosts.get(there)?.segment ? undefined : router)
+}
 
 /** Reads the facts of all hosts. `proberOf` gives the prober of a host, which can read its files. */
 export async function readLabFacts(lab: FlowLab, proberOf: (host: FlowHost) => Prober, signal: AbortSignal): Promise<LabFacts> {
@@ -70,13 +89,15 @@ async function readHostFacts(
     host.run(['cat', '/proc/sys/net/bridge/bridge-nf-call-iptables'], { signal, allowFailure: true }),
     prober.perform({ do: 'read', dir, suffix: '.json' }, signal),
   ])
-  const interfaces = Links.parse(JSON.parse(stdout)).map(
+  const links = Links.parse(JSON.parse(stdout))
+  const interfaces = links.map(
     (link): InterfaceFacts => ({
       name: link.ifname,
       mac: link.address,
       addresses: link.addr_info.flatMap(({ local }) => (local === undefined ? [] : [local])),
       vni: link.linkinfo?.info_data?.id,
       kind: link.linkinfo?.info_kind,
+      mtu: link.mtu,
     }),
   )
   return {
@@ -85,6 +106,8 @@ async function readHostFacts(
     address,
     host,
     uplink: interfaces.find(({ name }) => name === uplink),
+    uplinks: interfaces.filter(({ name }) => name === uplink || (role === 'router' && name !== 'lo')),
+    segment: segmentOf(links, address),
     bridge: interfaces.find(({ name }) => name === 'cni0'),
     vxlan: interfaces.find(({ kind }) => kind === 'vxlan'),
     isBridgeFiltered: bridgeFilter.stdout.trim() === '1',

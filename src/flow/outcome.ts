@@ -10,6 +10,8 @@ import type { Trace } from './trace.js'
 export function endedAs(expected: OutcomeExpectation, { outcome }: ProbeResult): boolean {
   if (typeof expected === 'string') return outcome === expected
   if ('dropped' in expected) return outcome === 'timeout'
+  // The kernel learns what would fit and tells nobody.
+  if (expected.rejected.with === 'icmp-fragmentation-needed') return outcome === 'timeout'
   return expected.rejected.with === 'icmp-net-unreachable' || expected.rejected.with === 'icmp-host-unreachable'
     ? outcome === 'unreachable'
     : outcome === 'refused'
@@ -27,6 +29,7 @@ const rejections: Readonly<Record<string, readonly [type: number, code: number]>
   'icmp-host-unreachable': [3, 1],
   'icmp-port-unreachable': [3, 3],
   'icmp-admin-prohibited': [3, 13],
+  'icmp-fragmentation-needed': [3, 4],
 }
 
 /** Compares the end of an exchange, and where the captures say it came about. */
@@ -51,6 +54,11 @@ export function judgeOutcome(
       wanted === undefined
         ? answer?.kind === 'tcp' && answer.flags.includes('RST')
         : answer?.kind === 'icmp' && answer.type === wanted[0] && answer.code === wanted[1]
+    const mtu = expected.rejected.mtu === undefined ? undefined : Number(resolveValue(expected.rejected.mtu, context))
+    const said = answer?.kind === 'icmp' ? answer.mtu : undefined
+    if (isRight && mtu !== undefined && said !== mtu) {
+      return [{ severity: 'fail', message: `the answer says that ${said ?? 'no'} bytes would fit, not ${mtu}`, where }]
+    }
     if (isRight) return []
     const seen = answer === undefined ? 'no answer' : answer.kind === 'icmp' ? `ICMP type ${answer.type} code ${answer.code}` : answer.kind
     return [{ severity: 'fail', message: `it was rejected with ${seen}, not ${expected.rejected.with}`, where }]

@@ -1,11 +1,11 @@
 import { PodwireError } from '../base/errors/podwire-error.js'
 import type { Headers, HopStep, Journey, PathEnd, PathStep } from '../base/net/path.js'
-import { vxlanPath } from '../cni/path.js'
+import { datapathPath, isTunnelled } from '../cni/path.js'
 import { translateService, untranslated } from '../service-model/translation-path.js'
 import { nodeOfBound } from './bind.js'
 import type { BoundHost, BoundPod, BoundService } from './bound.js'
 import type { ExpectedConntrack, ExpectedHop, ForbiddenHop } from './expectation.js'
-import type { HostFacts, LabFacts } from './lab-facts.js'
+import { type HostFacts, type LabFacts, routerBetween } from './lab-facts.js'
 import type { WrittenExpectation } from './resolve-expectation.js'
 import { type RoleContext, roleOf } from './roles.js'
 
@@ -37,14 +37,15 @@ export function predict(
   leg: { readonly name: string; readonly exchange: number },
 ): WrittenExpectation {
   const { facts } = context
-  if (facts.datapath !== 'vxlan' || !isTranslatedAtHooks(facts.proxy)) {
-    throw new PodwireError('KERNEL_UNSUPPORTED', `no path is known for datapath ${facts.datapath} with proxy ${facts.proxy}`)
+  if (flow.service !== undefined && !isTranslatedAtHooks(facts.proxy)) {
+    throw new PodwireError('KERNEL_UNSUPPORTED', `no path is known for Services by proxy ${facts.proxy}`)
   }
   const { client, server, service } = flow
   const clientEnd = endOf(client)
   const entry = nodeOfBound(client) ?? flow.door
   const bridgeNetfilter = (node: string): boolean => facts.hosts.get(node)?.isBridgeFiltered ?? false
-  const travel = (journey: Omit<Journey, 'bridgeNetfilter'>): readonly PathStep[] => vxlanPath({ ...journey, bridgeNetfilter })
+  const travel = (journey: Pick<Journey, 'from' | 'to' | 'redirectedOn' | 'entry'>): readonly PathStep[] =>
+    datapathPath({ ...journey, bridgeNetfilter, datapath: facts.datapath, routerBetween: routerBetween(facts) })
 
   if (server === undefined) {
     const end: PathEnd = { kind: 'host', host: entry!, isNode: true }
@@ -172,7 +173,7 @@ function visibleChanges({ changed, maybe }: HopStep, before: Headers, next: Head
 }
 
 /** The headers after a hop's changes; what cannot be known beforehand, as the port of a masqueraded source, is left open. */
-function advance(before: Headers, { place, changed, maybe }: HopStep, { flow, isReply, context: { facts } }: Direction): Headers {
+function advance(before: Headers, { place, dir, changed, maybe }: HopStep, { flow, isReply, context: { facts } }: Direction): Headers {
   const { src, dst, sport, dport, ttl, ethSrc, outer, ...rest } = before
   const { client, server, serverPort, target, sourcePort } = flow
   const host = facts.hosts.get(place.owner)
@@ -190,19 +191,35 @@ function advance(before: Headers, { place, changed, maybe }: HopStep, { flow, is
       : known('src', masqueradeAddress(place.port, host, facts, flow))
     : { ...known('src', src), ...known('sport', sport) }
   const mac = changed.includes('mac') ? macOf(place.port, host) : maybe.includes('mac') ? undefined : ethSrc
-  const isTunnelled = changed.includes('encap') || (outer !== undefined && !changed.includes('decap'))
+  const isInTunnel = changed.includes('encap') || (outer !== undefined && !changed.includes('decap'))
   return {
     ...rest,
     ...turned,
     ...from,
     ...known('ttl', ttl === undefined ? undefined : changed.includes('ttl') ? ttl - 1 : ttl),
     ...known('ethSrc', mac),
-    ...(isTunnelled && { outer: outer ?? outerFrom(host, turned.dst ?? dst, facts) }),
+    ...(isInTunnel && { outer: outer === undefined ? outerFrom(host, turned.dst ?? dst, facts) : outerAfter(outer, host, dir) }),
   }
 }
 
+/** A router between segments forwards the outer packet. */
+const outerAfter = (
+  outer: NonNullable<Headers['outer']>,
+  host: HostFacts | undefined,
+  dir: HopStep['dir'],
+): NonNullable<Headers['outer']> =>
+  host?.role === 'router' && dir === 'out' && outer.ttl !== undefined ? { ...outer, ttl: outer.ttl - 1 } : outer
+
 const macOf = (port: string, host: HostFacts | undefined): string | undefined =>
-  port === 'bridge' ? host?.bridge?.mac : port === 'vxlan' ? host?.vxlan?.mac : port === 'uplink' ? host?.uplink?.mac : undefined
+  host?.role === 'router'
+    ? undefined
+    : port === 'bridge'
+      ? host?.bridge?.mac
+      : port === 'vxlan'
+        ? host?.vxlan?.mac
+        : port === 'uplink'
+          ? host?.uplink?.mac
+          : undefined
 
 /** MASQUERADE takes the address of the interface the packet leaves by; towards a Pod of the same node that is the bridge. */
 function masqueradeAddress(port: string, host: HostFacts | undefined, facts: LabFacts, flow: PredictedFlow): string | undefined {
@@ -236,7 +253,13 @@ function forbidden(flow: PredictedFlow, context: RoleContext): readonly Forbidde
   const { client, server, service, target } = flow
   const rules: ForbiddenHop[] = []
   if (client.kind === 'pod' && server !== undefined) {
-    rules.push(neverOnUplink({ src: client.ip, dst: server.ip }, 'no Pod address travels the underlay without an outer header'))
+    const between = { datapath: context.facts.datapath, routerBetween: routerBetween(context.facts) }
+    const see = { src: client.ip, dst: server.ip }
+    if (isTunnelled(between, client.node, server.node)) {
+      rules.push(neverOnUplink(see, 'no Pod address travels the underlay without an outer header'))
+    } else {
+      rules.push({ ...neverOnUplink(see, 'these nodes need no tunnel'), at: '*:vxlan', place: { owner: '*', port: 'vxlan' } })
+    }
   }
   if (service?.ip !== undefined && target.ip === service.ip) rules.push(neverOnUplink({ dst: service.ip }, 'a ClusterIP is virtual'))
   if (client.kind === 'pod' && service !== undefined && server !== undefined && server.key !== client.key) {

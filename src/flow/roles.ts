@@ -66,7 +66,7 @@ const hostAttributes = (host: HostFacts | undefined): Attributes =>
       }
 
 const interfaceAttributes = (each: InterfaceFacts | undefined): Attributes =>
-  each === undefined ? {} : { mac: each.mac, ip: each.addresses[0], vni: each.vni }
+  each === undefined ? {} : { mac: each.mac, ip: each.addresses[0], vni: each.vni, mtu: each.mtu }
 
 const prefixed = (prefix: string, attributes: Attributes): Attributes =>
   Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`${prefix}.${name}`, value]))

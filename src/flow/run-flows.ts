@@ -279,15 +279,18 @@ const sentText = ({ rounds }: SentFlow): string => {
 const isAsExpected = (document: FlowDocument, sent: SentFlow): boolean => {
   const { outcome } = document.test.spec.expect
   const ended = outcomeOf(sent, outcome)
-  const wanted = typeof outcome === 'string' ? [outcome] : 'dropped' in outcome ? ['timeout'] : ['refused', 'unreachable', 'reset']
-  return wanted.includes(ended)
+  if (typeof outcome === 'string') return ended === outcome
+  const isSilent = 'dropped' in outcome || outcome.rejected.with === 'icmp-fragmentation-needed'
+  return (isSilent ? ['timeout'] : ['refused', 'unreachable', 'reset']).includes(ended)
 }
 
 /** What the test requires and the lab is not; undefined when it can run. */
 function lacking({ test }: FlowDocument, { hosts, lab }: FlowRunOptions): string | undefined {
-  const { nodes = 0, cni, proxy, policy } = test.spec.requires ?? {}
+  const { nodes = 0, cni, proxy, policy, segments = 1 } = test.spec.requires ?? {}
   const nodeCount = hosts.filter(({ role }) => role === 'node').length
   if (nodeCount < nodes) return `it needs ${nodes} nodes; the lab has ${nodeCount}`
+  const { segments: present = 1 } = lab
+  if (present < segments) return `it needs an underlay of ${segments} segments; the lab has ${present}`
   if (cni !== undefined && !cni.includes(lab.datapath)) return `it is about ${cni.join(', ')}; the lab's datapath is ${lab.datapath}`
   if (proxy !== undefined && !proxy.includes(lab.proxy)) return `it is about ${proxy.join(', ')}; the lab's proxy is ${lab.proxy}`
   return policy ? 'it needs network policy; the lab has none' : undefined

@@ -126,6 +126,7 @@ const exchangeOf = ({ planned, sourcePort }: SentExchange) => ({
   sender: planned.client.key,
   target: planned.target.ip,
   sourcePort,
+  size: planned.icmpSize,
 })
 
 /** The Pods among which the endpoint of an exchange is. */

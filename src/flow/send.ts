@@ -2,8 +2,8 @@ import { randomBytes, randomInt } from 'node:crypto'
 
 import { PodwireError } from '../base/errors/podwire-error.js'
 import type { Host } from '../kernel/host.js'
-import { aliasOf } from './bind.js'
-import type { BoundHost, BoundPod, BoundService } from './bound.js'
+import { aliasOf, nodeOfBound } from './bind.js'
+import type { Bound, BoundHost, BoundPod, BoundService } from './bound.js'
 import type { Exchange } from './correlate.js'
 import type { Send } from './flow-test-schema.js'
 import type { ProbeResult, ProbeTask } from './probe-protocol.js'
@@ -27,6 +27,8 @@ export interface PlannedExchange {
   /** The task for a prober; ICMP has none, it is sent by ping. */
   task(sourcePort: number): ProbeTask | undefined
   readonly icmpSize: number | undefined
+  /** The packet must not be cut by its sender. */
+  readonly isWhole: boolean
 }
 
 export interface SentExchange {
@@ -61,8 +63,30 @@ export function planSend(send: Send, context: RoleContext): PlannedExchange {
     text: describeSend(send, ip, port),
     timeoutMs: milliseconds(send.timeout),
     task: sourcePort => (port === undefined ? undefined : taskOf(send, { ip, port, sourcePort })),
-    icmpSize: send.icmp?.size,
+    isWhole: typeof send.icmp?.size === 'string',
+    icmpSize: send.icmp && icmpSize(send.icmp.size, { client, server: addressed, context }),
   }
+}
+
+const icmpOverhead = 28
+
+/** The bytes of an ICMP payload; for a packet that just fits, from the largest that interfaces and segments take. */
+function icmpSize(
+  size: NonNullable<Send['icmp']>['size'],
+  { client, server, context }: { readonly client: Bound; readonly server: Bound | undefined; readonly context: RoleContext },
+): number {
+  if (typeof size === 'number') return size
+  return (
+    (size === 'mtu' ? interfaceMtu(client, context) : Math.min(interfaceMtu(client, context), interfaceMtu(server, context))) - icmpOverhead
+  )
+}
+
+const hostOf = (bound: Bound | undefined, { facts }: RoleContext) => facts.hosts.get(nodeOfBound(bound) ?? bound?.key ?? '')
+
+/** The largest packet that a Pod or host may send: on a node that of its bridge, which Pods share. */
+function interfaceMtu(bound: Bound | undefined, context: RoleContext): number {
+  const host = hostOf(bound, context)
+  return (bound?.kind === 'pod' ? host?.bridge?.mtu : host?.uplink?.mtu) ?? 1500
 }
 
 /** What follows a name's answer: the connection to its first address. */
@@ -125,10 +149,19 @@ export async function sendExchange(planned: PlannedExchange, prober: Prober, sig
   }
 }
 
-async function ping(host: Host, { target, timeoutMs, icmpSize }: PlannedExchange, signal: AbortSignal): Promise<ProbeResult> {
+/** The kernel's default. */
+const usualMemorySeconds = 600
+
+const rememberPathMtu = (host: Host, seconds: number, signal: AbortSignal) =>
+  host.run(['busybox', 'sysctl', '-w', `net.ipv4.route.mtu_expires=${seconds}`], { allowFailure: true, signal })
+
+async function ping(host: Host, { target, timeoutMs, icmpSize, isWhole }: PlannedExchange, signal: AbortSignal): Promise<ProbeResult> {
   const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)))
+  // What the kernel learns of the path would have it cut the next such packet before it is sent.
+  if (isWhole) await rememberPathMtu(host, 0, signal)
   const argv = ['busybox', 'ping', '-c', '1', '-W', seconds, '-s', String(icmpSize), target.ip]
   const { exitCode, stderr } = await host.run(argv, { allowFailure: true, signal })
+  if (isWhole) await rememberPathMtu(host, usualMemorySeconds, signal)
   if (exitCode === 0) return { outcome: 'delivered' }
   return { outcome: /unreachable/i.test(stderr) ? 'unreachable' : 'timeout', ...(stderr && { error: stderr.trim() }) }
 }

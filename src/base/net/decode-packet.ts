@@ -289,6 +289,8 @@ function decodeIcmp(draft: Draft, kind: 'icmp' | 'icmpv6'): void {
     kind,
     type,
     code: bytes[at + 1]!,
+    ...(kind === 'icmp' && type === 3 && bytes[at + 1] === 4 && { mtu: u16(bytes, at + 6) }),
+    ...(kind === 'icmpv6' && type === 2 && { mtu: u32(bytes, at + 4) }),
     echo: isEcho ? { id: u16(bytes, at + 4), seq: u16(bytes, at + 6) } : undefined,
     quoted: isError ? decodeQuoted(bytes.subarray(draft.offset), kind === 'icmp' ? 0x0800 : 0x86dd) : undefined,
   }

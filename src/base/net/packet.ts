@@ -83,6 +83,8 @@ export interface IcmpHeader {
   readonly code: number
   /** Of echo messages. */
   readonly echo: { readonly id: number; readonly seq: number } | undefined
+  /** Of "fragmentation needed" and "packet too big": what would fit. */
+  readonly mtu?: number
   /** Of error messages: the packet that caused it, as far as it is quoted. */
   readonly quoted: QuotedPacket | undefined
 }

@@ -83,4 +83,8 @@ export interface Journey {
   readonly entry?: string | undefined
   /** Whether the node hands bridged packets to iptables (net.bridge.bridge-nf-call-iptables). */
   readonly bridgeNetfilter: (node: string) => boolean
+  /** What moves packets between nodes; `vxlan` when absent. */
+  readonly datapath?: 'vxlan' | 'routed' | 'bridge' | 'mixed' | undefined
+  /** The host that routes between the segments on which two hosts stand; undefined when it is the same one. */
+  readonly routerBetween?: ((here: string, there: string) => string | undefined) | undefined
 }

@@ -2,7 +2,7 @@
 import t from 'tap'
 
 import type { HopStep, Journey, PathEnd } from '../../../src/base/net/path.js'
-import { vxlanPath } from '../../../src/cni/path.js'
+import { datapathPath } from '../../../src/cni/path.js'
 import { type ServiceTranslation, translateService, untranslated } from '../../../src/service-model/translation-path.js'
 
 const pod = (name: string, node: string): PathEnd => ({ kind: 'pod', pod: name, node })
@@ -143,8 +143,42 @@ const text = ({ place, dir, changed, maybe, isOptional }: HopStep): string => {
 
 for (const [name, { journey, isFiltered = true, service, want }] of Object.entries(cases)) {
   t.test(name, async t => {
-    const steps = vxlanPath({ ...journey, bridgeNetfilter: () => isFiltered })
+    const steps = datapathPath({ ...journey, bridgeNetfilter: () => isFiltered })
     const hops = service === undefined ? untranslated(steps) : translateService(steps, service, service.direction)
     t.strictSame(hops.map(text), want)
   })
 }
+
+/** The places between two Pods, by datapath; `segments`: the nodes stand on two, joined by host r. */
+const ways: readonly { datapath: NonNullable<Journey['datapath']>; segments: boolean; want: readonly string[] }[] = [
+  { datapath: 'routed', segments: false, want: ['a:uplink out ttl mac', 'b:uplink in', 'b:bridge out ttl mac'] },
+  {
+    datapath: 'routed',
+    segments: true,
+    want: ['a:uplink out ttl mac', 'r:uplink in', 'r:uplink out ttl mac', 'b:uplink in', 'b:bridge out ttl mac'],
+  },
+  { datapath: 'mixed', segments: false, want: ['a:uplink out ttl mac', 'b:uplink in', 'b:bridge out ttl mac'] },
+  {
+    datapath: 'mixed',
+    segments: true,
+    want: [
+      'a:vxlan out ttl mac',
+      'a:uplink out encap',
+      'r:uplink in',
+      'r:uplink out',
+      'b:uplink in',
+      'b:vxlan in decap',
+      'b:bridge out ttl mac',
+    ],
+  },
+  { datapath: 'bridge', segments: false, want: ['a:bridge out ttl mac', 'a:uplink out', 'b:uplink in'] },
+]
+
+t.test('between nodes, by datapath', async t => {
+  for (const { datapath, segments, want } of ways) {
+    const routerBetween = () => (segments ? 'r' : undefined)
+    const steps = datapathPath({ from: client, to: far, bridgeNetfilter: () => true, datapath, routerBetween })
+    const hops = untranslated(steps).map(({ place, dir, changed }) => [`${place.owner}:${place.port}`, dir, ...changed].join(' '))
+    t.strictSame(hops.slice(3, -2), want, `${datapath}${segments ? ' over a router' : ''}`)
+  }
+})

@@ -1,0 +1,57 @@
+/** Every datapath in labs as people make them: each flow between Pods by the way that it predicts, and a live cluster that changes from one to another. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+
+import { RunRecord } from '../../src/base/results/run-record.js'
+import { type Workplace, workplace } from '../support/podwire-command.js'
+import { until } from '../support/until.js'
+
+/** All flows between Pods pass or are skipped for what the lab has not. */
+async function proveFlows(t: Test, { podwire, dir }: Workplace, kind: string, skipped: number): Promise<void> {
+  const out = join(dir, kind)
+  const { status, stdout, stderr } = await podwire('flow', 'test', 'flows/datapaths', '--out', out)
+  t.equal(status, 0, `${kind}: ${stderr}\n${stdout}`)
+  const record = RunRecord.parse(JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')))
+  t.equal(record.lab.datapath, kind)
+  t.equal(record.flows.filter(({ verdict }) => verdict === 'skip').length, skipped, `${kind}: skipped`)
+  for (const { name, verdict } of record.flows) t.match(verdict, /^(pass|skip)$/, `${kind}: ${name}`)
+}
+
+const podAddresses = async ({ kubectl }: Workplace): Promise<string> =>
+  (await kubectl('-n', 'flows', 'get', 'pods', '--sort-by=.metadata.name', '-o', 'jsonpath={.items[*].status.podIP}')).stdout
+
+t.test('over two segments: routed, vxlan and mixed, one after the other under an open connection', async t => {
+  const place = workplace(t)
+  const { podwire, kubectl } = place
+  const up = await podwire('up', '-f', 'examples/labs/two-segments.yaml')
+  t.equal(up.status, 0, up.stderr)
+  await proveFlows(t, place, 'routed', 0)
+  const addresses = await podAddresses(place)
+
+  const third = await kubectl('-n', 'flows', 'get', 'pod', '-l', 'placed=third', '-o', 'jsonpath={.items[0].status.podIP}')
+  const words = `while :; do echo here; sleep 0.2; done | busybox nc ${third.stdout} 9000`
+  const talk = kubectl('-n', 'flows', 'exec', 'deploy/client', '--', 'sh', '-c', words)
+  const connections = () => podwire('node', 'node-1', '--', 'sh', '-c', 'for n in /run/netns/*; do nsenter --net=$n ss -Htn; done')
+  await until('the connection', async () => (await connections()).stdout.includes(`${third.stdout}:9000`))
+
+  for (const kind of ['vxlan', 'mixed', 'routed']) {
+    const { status, stdout, stderr } = await podwire('set', 'cni', kind)
+    t.equal(status, 0, stderr)
+    t.equal(stdout, `cni: ${kind} on 3 nodes\nopen connections of Pods: 1 live on, 0 broke\n`)
+    if (kind !== 'routed') await proveFlows(t, place, kind, 0)
+    t.equal(await podAddresses(place), addresses, `${kind}: Pods keep their addresses`)
+  }
+  const refused = await podwire('set', 'cni', 'bridge')
+  t.equal(refused.status, 3)
+  t.match(refused.stderr, /node-3 stands on another segment/)
+  await podwire('down')
+  await talk
+})
+
+t.test('one flat segment', async t => {
+  const place = workplace(t)
+  t.equal((await place.podwire('up')).status, 0)
+  t.equal((await place.podwire('set', 'cni', 'bridge')).status, 0)
+  await proveFlows(t, place, 'bridge', 5)
+})
