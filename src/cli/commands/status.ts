@@ -1,6 +1,8 @@
 import { Command } from 'commander'
 import { nodes, pods } from '../../api/generated/resources.js'
 import type { Node, Pod } from '../../api/generated/types.js'
+import { datapathAnnotation } from '../../base/config/agent-wishes.js'
+import { type NetworkReport, networkReportOf } from '../../base/config/network-report.js'
 import type { Lab } from '../../lab/lab.js'
 import { labOption, outputOption, requireLab } from '../lab-option.js'
 import type { Parts } from '../parts.js'
@@ -13,6 +15,9 @@ interface HostStatus {
   readonly ready?: boolean
   readonly podCidr?: string
   readonly pods?: number
+  /** What it moves Pod packets by. */
+  readonly datapath?: string
+  readonly network?: NetworkReport
 }
 
 interface LabStatus {
@@ -59,22 +64,37 @@ async function readStatus(parts: Parts, lab: Lab): Promise<LabStatus> {
 function nodeStatus(name: string, nodeItems: readonly Node[], podItems: readonly Pod[]): Partial<HostStatus> {
   const node = nodeItems.find(({ metadata }) => metadata?.name === name)
   const podCidr = node?.spec?.podCIDR
+  const annotations = node?.metadata?.annotations
+  const datapath = annotations?.[datapathAnnotation]
+  const network = networkReportOf(annotations)
   return {
     ready: node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     ...(podCidr === undefined ? {} : { podCidr }),
+    ...(datapath !== undefined && { datapath }),
+    ...(network !== undefined && { network }),
     pods: podItems.filter(({ spec }) => spec?.nodeName === name).length,
   }
 }
 
 function statusTable({ lab, api, problem, hosts }: LabStatus): string {
-  const rows = hosts.map(({ name, role, address, ready, podCidr, pods }) => [
+  const rows = hosts.map(({ name, role, address, ready, podCidr, pods, datapath, network }) => [
     name,
     role,
     address,
     ready === undefined ? '' : ready ? 'Ready' : 'NotReady',
     podCidr ?? '',
     pods === undefined ? '' : String(pods),
+    datapath ?? '',
+    network === undefined ? '' : network.bridgeNetfilter ? 'on' : 'off',
   ])
   const head = api === undefined ? `lab ${lab}: the API does not answer: ${problem}` : `lab ${lab}: API at ${api}`
-  return `${head}\n\n${textTable(['host', 'role', 'address', 'status', 'pod range', 'pods'], rows)}`
+  return `${head}\n\n${textTable(['host', 'role', 'address', 'status', 'pod range', 'pods', 'datapath', 'br_netfilter'], rows)}${bgpText(hosts)}`
+}
+
+/** A line for each BGP session, with what was learnt through it. */
+function bgpText(hosts: readonly HostStatus[]): string {
+  const rows = hosts.flatMap(({ name, network }) =>
+    (network?.bgp ?? []).map(session => [name, session.name, session.state, session.routes.join(' ')]),
+  )
+  return rows.length === 0 ? '' : `\n${textTable(['host', 'BGP session', 'state', 'learnt routes'], rows)}`
 }

@@ -18,6 +18,7 @@ import type { Bird } from '../../kernel/bird.js'
 import { defaultMasqueradeBit, type ProxyMode, type ProxySettings, proxyModes } from '../../service-model/proxy-settings.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
+import { networkReporter } from './network-report.js'
 import type { NodeSettings } from './node-network.js'
 import { type PodNetworkConfig, podNetwork } from './pod-network.js'
 import type { ProxyMember } from './proxy-switch.js'
@@ -90,6 +91,17 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     },
   })
 
+  const report = networkReporter({
+    stack,
+    bird: parts.bird,
+    annotations: () => (nodes.get(ownName) === undefined ? undefined : (nodes.get(ownName)?.metadata?.annotations ?? {})),
+    async publish(annotations) {
+      await annotate(annotations)
+    },
+    clock,
+    onError: warn('the state of the Pod network could not be published'),
+  })
+
   // CNI calls. DEL is served from the beginning.
   const calls = await startForwardServer(
     config.cni.socket,
@@ -132,6 +144,7 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     services.run(signal),
     slices.run(signal),
     network.run(signal),
+    report.run(signal),
     proxy.run(signal),
     parts.createKubelet(services).run(signal),
   ]).then(() => calls.close())
