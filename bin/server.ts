@@ -53,6 +53,8 @@ const api = await createApiServer({
   advertise: config.advertise,
   tls: { ca: read(config.tls.caFile), cert: read(config.tls.certFile), key: read(config.tls.keyFile) },
   nodeClient: { cert: read(config.nodeClient.certFile), key: read(config.nodeClient.keyFile) },
+  tokenFile: config.tokenFile === undefined ? undefined : read(config.tokenFile),
+  disabledAdmissionPlugins: config.disabledAdmissionPlugins,
   serviceAccount: { issuer: config.serviceAccount.issuer, key: read(config.serviceAccount.keyFile) },
   serviceCidrs: config.serviceCidrs,
   nodePortRange: config.nodePortRange,

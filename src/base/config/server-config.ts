@@ -27,6 +27,10 @@ export const ServerConfig = z.strictObject({
   tls: z.strictObject({ caFile: z.string(), caKeyFile: z.string().optional(), certFile: z.string(), keyFile: z.string() }),
   /** What this server shows nodes when it fetches logs and opens streams. */
   nodeClient: z.strictObject({ certFile: z.string(), keyFile: z.string() }),
+  /** Bearer tokens that are fixed: a file with `token,user,uid,"group1,group2"` a line. */
+  tokenFile: z.string().optional(),
+  /** Admission plugins that shall not run, by upstream's names. */
+  disabledAdmissionPlugins: z.array(z.string()).optional(),
   /** PKCS#8 PEM of the P-256 key that signs ServiceAccount tokens (ES256). */
   serviceAccount: z.strictObject({ issuer: z.string(), keyFile: z.string() }),
   /** Kubeconfigs by which the controllers and the scheduler in this process reach the API. */

@@ -48,6 +48,7 @@ export async function createObject(
 
   const isNamed = Boolean(meta.name)
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
+    if (attempt > 0) await cache.current() // What was lost to another writer must be seen.
     const draft = structuredClone(object)
     if (!isNamed && generateName) draft.metadata.name = generatedName(generateName)
     strategy.setDefaults(draft)

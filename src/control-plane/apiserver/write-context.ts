@@ -28,7 +28,7 @@ export interface WriteContext extends WriteParts {
 }
 
 /** How often a write looks again when others write the same object. */
-export const mostAttempts = 20
+export const mostAttempts = 100
 export const nothingMore: Commit = { expect: [], changes: [] }
 
 export function createWriteContext(parts: WriteParts): WriteContext {

@@ -13,6 +13,7 @@ import {
   poddisruptionbudgets,
   pods,
   replicasets,
+  resourcequotas,
   secrets,
   serviceaccounts,
   services,
@@ -39,6 +40,7 @@ import { nodeIpamController } from './node-ipam.js'
 import { nodeLifecycleController } from './node-lifecycle.js'
 import { podGarbageCollector } from './pod-gc.js'
 import { replicaSetController } from './replica-set.js'
+import { resourceQuotaController } from './resource-quota.js'
 import { taintEvictionController } from './taint-eviction.js'
 
 export interface StartControllersOptions extends Pick<ControllerParts, 'log'> {
@@ -75,6 +77,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     nodes: follow(nodes),
     pods: follow(pods),
     replicaSets: follow(replicasets),
+    quotas: follow(resourcequotas),
     secrets: follow(secrets),
     serviceAccounts: follow(serviceaccounts),
     services: follow(services),
@@ -108,6 +111,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     taintEvictionController(parts),
     podGarbageCollector(parts),
     disruptionController(parts),
+    resourceQuotaController({ ...parts, collections }),
     certificateApprover(parts),
     ...(caKeyFile === undefined ? [] : [certificateSigner({ ...parts, authority: { cert: ca, key: readFileSync(caKeyFile, 'utf8') } })]),
     namespaceController({ ...parts, collections, namespacedResources }),

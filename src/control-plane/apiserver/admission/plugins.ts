@@ -9,6 +9,7 @@ import { namespaceLifecyclePlugin } from './namespace-lifecycle.js'
 import { nodeRestrictionPlugin } from './node-restriction.js'
 import { priorityPlugin } from './priority.js'
 import { rbacEscalationPlugin } from './rbac-escalation.js'
+import { resourceQuotaPlugin } from './resource-quota.js'
 import { serviceAccountPlugin } from './service-account.js'
 import { taintNodesByConditionPlugin } from './taint-nodes-by-condition.js'
 
@@ -43,6 +44,7 @@ export function admissionPlugins({ objects, access, disabled = [] }: Parts): rea
     certificateSubjectRestrictionPlugin,
     defaultIngressClassPlugin(objects),
     rbacEscalationPlugin(access.authorizer, access.rbac),
+    resourceQuotaPlugin(objects),
   ]
   return all.filter(({ name }) => !disabled.includes(name))
 }

@@ -1,7 +1,8 @@
 import type { ApiResource, ObjectKey } from '../../../api/api-resource.js'
 import type { KubeObject, ResourceType } from '../../../api/resource-type.js'
+import type { Commit } from '../../store/store.js'
 import type { ObjectCache } from '../object-cache.js'
-import { collectionPrefix, objectStoreKey } from '../object-codec.js'
+import { collectionPrefix, encodeStored, objectStoreKey } from '../object-codec.js'
 
 /** The objects by which requests are judged: the newest that this server has seen. */
 export interface PolicyObjects {
@@ -12,6 +13,8 @@ export interface PolicyObjects {
   list<T extends KubeObject>(resource: ApiResource<T>, namespace?: string): readonly T[]
   /** The object as soon as it is there; undefined when `ms` milliseconds have not brought it. */
   awaited<T extends KubeObject>(resource: ApiResource<T>, at: ObjectKey, ms: number): Promise<T | undefined>
+  /** What must be committed to put `object` in the place of the one that it was made from. */
+  replacing<T extends KubeObject>(resource: ApiResource<T>, object: T): Commit
   /** Calls `listener` with what was there before and after each change of these resources, for as long as the server lives. */
   onChange<T extends KubeObject>(
     resources: readonly ApiResource<T>[],
@@ -34,6 +37,12 @@ export function policyObjects(cache: ObjectCache, findRow: (resource: ApiResourc
   return {
     get,
     rowOf,
+    replacing<T extends KubeObject>(resource: ApiResource<T>, object: T): Commit {
+      const row = rowOf(resource)
+      const { name = '', namespace, resourceVersion = '' } = object.metadata ?? {}
+      const key = objectStoreKey(row, { namespace, name })
+      return { expect: [{ key, revision: Number(resourceVersion) }], changes: [{ type: 'put', key, value: encodeStored(row, object) }] }
+    },
     awaited<T extends KubeObject>(resource: ApiResource<T>, at: ObjectKey, ms: number): Promise<T | undefined> {
       const present = get(resource, at)
       if (present || ms <= 0) return Promise.resolve(present)
