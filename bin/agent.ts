@@ -64,6 +64,7 @@ const agent = await startAgent(
         config: {
           nodeName: config.nodeName,
           nodeAddress: config.nodeAddress,
+          furtherAddresses: config.underlay.slice(1).map(({ address }) => address),
           nodeLabels: config.nodeLabels,
           clusterDns: config.clusterDns,
           clusterDomain: config.clusterDomain,

@@ -4,8 +4,8 @@ import { type AgentConfig, nodePaths } from '../base/config/agent-config.js'
 import { cidrParts } from '../base/net/address.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { StartedProcess } from '../kernel/host.js'
-import { clusterDomain, dnsAddress, kubeletPort, serviceRange6 } from './cluster-addresses.js'
-import { gatewaysOf, planHosts, podRanges } from './host-plan.js'
+import { clusterDomain, dnsAddress, kubeletPort } from './cluster-addresses.js'
+import { gatewaysOf, planHosts, podRanges, serviceRanges } from './host-plan.js'
 import { imageNames } from './images/image-plan.js'
 import { agentKubeconfig, nodeServingFiles } from './lab-credentials.js'
 import { labPaths } from './lab-paths.js'
@@ -19,6 +19,7 @@ import type { LabHost } from './substrate.js'
 export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): AgentConfig {
   const { segment, addresses } = planHosts(spec).find(({ name }) => name === host.name)!.interfaces[0]
   const [, pods6] = podRanges(spec)
+  const [, services6] = serviceRanges(spec)
   const systems = autonomousSystems(spec)
   return {
     nodeName: host.name,
@@ -31,7 +32,7 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
     podCidr: spec.pods.cidr,
     ...(pods6 && { podCidr6: pods6.cidr }),
     serviceCidr: spec.services.cidr,
-    ...(spec.ipFamily === 'dual' && { serviceCidr6: serviceRange6 }),
+    ...(services6 && { serviceCidr6: services6 }),
     underlayMtu: segment.mtu,
     underlay: gatewaysOf(segment).map((gateway, i) => ({ address: addresses[i]!, prefix: cidrParts(segment.subnets[i]!).prefix, gateway })),
     datapath: { kind: spec.datapath, vni: 1, port: 4789 },

@@ -1,4 +1,4 @@
-import { type Cidr, type Ip, nthAddress, parseCidr } from '../base/net/address.js'
+import { type Cidr, type Ip, nthAddress } from '../base/net/address.js'
 import type { LabSpec } from './lab-spec.js'
 
 export const apiPort = 6443
@@ -10,6 +10,3 @@ export const kubernetesAddress = (spec: LabSpec): Ip => nthAddress(spec.services
 
 /** The address of the cluster's name server: the tenth of the range, as kubeadm has it. */
 export const dnsAddress = (spec: LabSpec): Ip => nthAddress(spec.services.cidr as Cidr, 10)
-
-/** Where the IPv6 addresses of Services come from, in a lab of both families. */
-export const serviceRange6 = parseCidr('fd00:10:96::/112')

@@ -33,7 +33,7 @@ export interface HostPlan {
 }
 
 /** The IPv6 ranges of a lab with both families; they differ in the fourth group: the segment's or the node's number. */
-const ipv6Ranges = { underlay: parseCidr('fd00:172:30::/48'), pods: parseCidr('fd00:10:244::/48') }
+const ipv6Ranges = { underlay: parseCidr('fd00:172:30::/48'), pods: parseCidr('fd00:10:244::/48'), services: parseCidr('fd00:10:96::/112') }
 const ipv6Mask = 64
 
 /** The segments of the underlay, the main one first. */
@@ -83,6 +83,12 @@ export function planHosts(spec: LabSpec): readonly HostPlan[] {
 export const podRanges = ({ pods, ipFamily }: LabSpec): readonly { readonly cidr: Cidr; readonly nodeMask: number }[] => [
   { cidr: pods.cidr as Cidr, nodeMask: pods.nodeMask },
   ...(ipFamily === 'dual' ? [{ cidr: ipv6Ranges.pods, nodeMask: ipv6Mask }] : []),
+]
+
+/** The ranges that the cluster's Services have, one a family. */
+export const serviceRanges = ({ services, ipFamily }: LabSpec): readonly Cidr[] => [
+  services.cidr as Cidr,
+  ...(ipFamily === 'dual' ? [ipv6Ranges.services] : []),
 ]
 
 /** The Pod ranges of each node by name: the first node has the second share, so that node-1 has 10.244.1.0/24. */

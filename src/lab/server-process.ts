@@ -4,7 +4,7 @@ import type { ServerConfig } from '../base/config/server-config.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { Host, StartedProcess } from '../kernel/host.js'
 import { apiPort, clusterDomain } from './cluster-addresses.js'
-import { nodePodCidrs, podRanges } from './host-plan.js'
+import { nodePodCidrs, podRanges, serviceRanges } from './host-plan.js'
 import { controlPlaneAddress, pkiFiles } from './lab-credentials.js'
 import { labPaths } from './lab-paths.js'
 import type { LabSpec } from './lab-spec.js'
@@ -34,7 +34,7 @@ export function serverConfig(spec: LabSpec): ServerConfig {
     schedulerKubeconfig: `${pki}/${pkiFiles.scheduler}`,
     podCidrs: [...podRanges(spec)],
     nodePodCidrs: Object.fromEntries(Object.entries(nodePodCidrs(spec)).map(([name, ranges]) => [name, [...ranges]])),
-    serviceCidrs: [spec.services.cidr],
+    serviceCidrs: [...serviceRanges(spec)],
     nodePortRange: { from: 30_000, to: 32_767 },
     logLevel: 'info',
   }

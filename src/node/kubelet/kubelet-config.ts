@@ -3,6 +3,8 @@ export interface KubeletConfig {
   readonly nodeName: string
   /** The node's address on the underlay. */
   readonly nodeAddress: string
+  /** Its addresses of further families. */
+  readonly furtherAddresses?: readonly string[]
   readonly nodeLabels: Readonly<Record<string, string>>
   readonly clusterDns: string
   readonly clusterDomain: string

@@ -43,7 +43,7 @@ export function buildNodeStatus(input: NodeStatusInput): NodeStatus {
   }
   return {
     addresses: [
-      { type: 'InternalIP', address: config.nodeAddress },
+      ...[config.nodeAddress, ...(config.furtherAddresses ?? [])].map(address => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: config.nodeName },
     ],
     ...(port !== undefined && { daemonEndpoints: { kubeletEndpoint: { Port: port } } }),

@@ -19,7 +19,7 @@ export interface PodStatusInput {
   readonly health: ContainerHealth
   /** By container name. */
   readonly waiting: ReadonlyMap<string, Waiting>
-  readonly config: Pick<KubeletConfig, 'nodeAddress'>
+  readonly config: Pick<KubeletConfig, 'nodeAddress' | 'furtherAddresses'>
   readonly nowMs: number
   /** Set when the kubelet itself ended the Pod: it failed, whatever its containers say. */
   readonly failure?: Waiting | undefined
@@ -47,7 +47,7 @@ export function buildPodStatus(input: PodStatusInput): PodStatus {
       now,
     ),
     hostIP: config.nodeAddress,
-    hostIPs: [{ ip: config.nodeAddress }],
+    hostIPs: [config.nodeAddress, ...(config.furtherAddresses ?? [])].map(ip => ({ ip })),
     ...(ips.length > 0 ? { podIP: ips[0]!, podIPs: ips.map(ip => ({ ip })) } : {}),
     startTime: old.startTime ?? now,
     ...(initStatuses.length > 0 ? { initContainerStatuses: initStatuses } : {}),
