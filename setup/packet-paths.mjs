@@ -1,6 +1,6 @@
 /**
- * Writes the tables of docs/packet-paths.md from a recorded run: node setup/packet-paths.mjs out/demo/results.json
- * One table a flow: every hop as it was captured, and what changed there.
+ * Writes the tables of docs/packet-paths.md from recorded runs: node setup/packet-paths.mjs out/demo/results.json [out/routed/results.json …]
+ * One table a flow: every hop as it was captured, and what changed there. Of runs after the first, which are of other datapaths, TCP alone is shown.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -26,22 +26,29 @@ function table(ladder, leg, title) {
   return [`| ${title} | interface | what changed |`, '| --- | --- | --- |', ...steps.map((step, i) => row(step, i === 0)), '']
 }
 
-const record = JSON.parse(readFileSync(process.argv[2] ?? 'out/demo/results.json', 'utf8'))
-const sections = record.flows
-  .filter(({ verdict }) => verdict === 'pass')
-  .flatMap(flow => [
-    `### ${flow.name}`,
-    '',
-    ...(flow.description ? [flow.description.trim(), ''] : []),
-    `Sent: \`${flow.sent}\`, ${flow.outcome}.`,
-    '',
-    ...table(flow.ladder, 'path', 'there'),
-    ...table(flow.ladder, 'reply', 'back'),
-  ])
-const { lab, machine } = record
-const head = `Recorded with datapath ${lab.datapath} and proxy ${lab.proxy} on Linux ${machine.kernel.replace(/-.*/, '')}.`
+const files = process.argv.length > 2 ? process.argv.slice(2) : ['out/demo/results.json']
+const records = files.map(file => JSON.parse(readFileSync(file, 'utf8')))
+const sectionsOf = (record, isFirst) =>
+  record.flows
+    .filter(({ name, verdict }) => verdict === 'pass' && (isFirst || name.endsWith('-tcp')))
+    .flatMap(flow => [
+      `### ${flow.name}`,
+      '',
+      ...(flow.description ? [flow.description.trim(), ''] : []),
+      `Sent: \`${flow.sent}\`, ${flow.outcome}.`,
+      '',
+      ...table(flow.ladder, 'path', 'there'),
+      ...table(flow.ladder, 'reply', 'back'),
+    ])
+const headOf = ({ lab, machine }) =>
+  `Recorded with datapath ${lab.datapath} and proxy ${lab.proxy} on Linux ${machine.kernel.replace(/-.*/, '')}.`
+const [first, ...others] = records
+const parts = [
+  [headOf(first), '', ...sectionsOf(first, true)],
+  ...others.map(record => [`## Between Pods: ${record.lab.datapath}`, '', headOf(record), '', ...sectionsOf(record, false)]),
+].map(lines => lines.join('\n'))
 const text = readFileSync(page, 'utf8')
 const [before, rest] = text.split(begin)
 const after = rest?.split(end)[1]
 if (after === undefined) throw new Error(`${page} lacks the lines ${begin} and ${end}`)
-writeFileSync(page, `${before}${begin}\n\n${head}\n\n${sections.join('\n')}\n${end}${after}`)
+writeFileSync(page, `${before}${begin}\n\n${parts.join('\n')}\n${end}${after}`)
