@@ -62,7 +62,7 @@ const subjects = ({ subjects: all = [] }: RoleBinding | ClusterRoleBinding, kind
 
 export const roleBindingColumns: readonly TableColumn<RoleBinding | ClusterRoleBinding>[] = [
   nameColumn,
-  column('Role', 'string', 'What it grants', ({ roleRef }) => `${roleRef.kind}/${roleRef.name}`),
+  column('Role', 'string', 'What it grants', ({ roleRef }: Partial<RoleBinding>) => (roleRef ? `${roleRef.kind}/${roleRef.name}` : '')),
   ageColumn,
   wide('Users', 'string', 'To which users', binding => subjects(binding, 'User')),
   wide('Groups', 'string', 'To which groups', binding => subjects(binding, 'Group')),
@@ -98,7 +98,7 @@ export const priorityClassColumns: readonly TableColumn<PriorityClass>[] = [
 
 export const runtimeClassColumns: readonly TableColumn<RuntimeClass>[] = [
   nameColumn,
-  column('Handler', 'string', 'What runs the containers', ({ handler }) => handler),
+  column('Handler', 'string', 'What runs the containers', ({ handler }) => handler ?? ''),
   ageColumn,
 ]
 

@@ -76,7 +76,7 @@ export const storageClassColumns: readonly TableColumn<StorageClass>[] = [
     ...nameColumn,
     cell: ({ metadata }) => `${metadata?.name ?? ''}${metadata?.annotations?.[isDefaultAnnotation] === 'true' ? ' (default)' : ''}`,
   },
-  column('Provisioner', 'string', 'Who makes the volumes', ({ provisioner }) => provisioner),
+  column('Provisioner', 'string', 'Who makes the volumes', ({ provisioner }) => provisioner ?? ''),
   column('ReclaimPolicy', 'string', 'What becomes of released volumes', ({ reclaimPolicy }) => reclaimPolicy ?? 'Delete'),
   column('VolumeBindingMode', 'string', 'When volumes are bound', ({ volumeBindingMode }) => volumeBindingMode ?? 'Immediate'),
   column('AllowVolumeExpansion', 'string', 'True where claims may grow', ({ allowVolumeExpansion }) => allowVolumeExpansion ?? false),
@@ -107,7 +107,7 @@ export const csiNodeColumns: readonly TableColumn<CSINode>[] = [
 
 export const csiStorageCapacityColumns: readonly TableColumn<CSIStorageCapacity>[] = [
   nameColumn,
-  column('StorageClassName', 'string', 'The class it speaks of', ({ storageClassName }) => storageClassName),
+  column('StorageClassName', 'string', 'The class it speaks of', ({ storageClassName }) => storageClassName ?? ''),
   column('Capacity', 'string', 'How much is free', ({ capacity }) => capacity ?? ''),
 ]
 
@@ -122,6 +122,6 @@ export const volumeAttachmentColumns: readonly TableColumn<VolumeAttachment>[] =
 
 export const volumeAttributesClassColumns: readonly TableColumn<VolumeAttributesClass>[] = [
   nameColumn,
-  column('DriverName', 'string', 'Whose volumes it is for', ({ driverName }) => driverName),
+  column('DriverName', 'string', 'Whose volumes it is for', ({ driverName }) => driverName ?? ''),
   ageColumn,
 ]
