@@ -7,15 +7,19 @@ import {
   deployments,
   endpoints,
   endpointslices,
+  ipaddresses,
   leases,
   namespaces,
   nodes,
+  persistentvolumeclaims,
+  persistentvolumes,
   poddisruptionbudgets,
   pods,
   replicasets,
   resourcequotas,
   secrets,
   serviceaccounts,
+  servicecidrs,
   services,
 } from '../../api/generated/resources.js'
 import { resourceTable } from '../../api/resource-table.js'
@@ -33,12 +37,15 @@ import type { Controller, ControllerParts } from './controller.js'
 import { deploymentController } from './deployment.js'
 import { disruptionController } from './disruption.js'
 import { endpointSliceController } from './endpoint-slice.js'
+import { endpointSliceMirroring } from './endpoint-slice-mirroring.js'
+import { endpointsController } from './endpoints.js'
 import { garbageCollector } from './garbage-collector.js'
 import { namespaceController } from './namespace.js'
 import { rootCaController, serviceAccountController } from './namespace-defaults.js'
 import { nodeIpamController } from './node-ipam.js'
 import { nodeLifecycleController } from './node-lifecycle.js'
 import { podGarbageCollector } from './pod-gc.js'
+import { claimProtection, serviceCidrController, volumeProtection } from './protection.js'
 import { replicaSetController } from './replica-set.js'
 import { resourceQuotaController } from './resource-quota.js'
 import { taintEvictionController } from './taint-eviction.js'
@@ -72,6 +79,8 @@ export async function startControllers({ client, config, signal, log, clock }: S
     deployments: follow(deployments),
     endpoints: follow(endpoints),
     endpointSlices: follow(endpointslices),
+    claims: follow(persistentvolumeclaims),
+    ipAddresses: follow(ipaddresses),
     leases: follow(leases),
     namespaces: follow(namespaces),
     nodes: follow(nodes),
@@ -80,7 +89,9 @@ export async function startControllers({ client, config, signal, log, clock }: S
     quotas: follow(resourcequotas),
     secrets: follow(secrets),
     serviceAccounts: follow(serviceaccounts),
+    serviceCidrs: follow(servicecidrs),
     services: follow(services),
+    volumes: follow(persistentvolumes),
   }
   const parts = { client, log, ...(clock && { clock }), ...informers }
   const ranges = config.podCidrs.map(({ cidr, nodeMask }, family) => ({
@@ -108,12 +119,17 @@ export async function startControllers({ client, config, signal, log, clock }: S
     deploymentController(parts),
     replicaSetController(parts),
     endpointSliceController(parts),
+    endpointsController(parts),
+    endpointSliceMirroring(parts),
+    serviceCidrController({ ...parts, ranges: parts.serviceCidrs, addresses: parts.ipAddresses }),
     taintEvictionController(parts),
     podGarbageCollector(parts),
     disruptionController(parts),
     resourceQuotaController({ ...parts, collections }),
     certificateApprover(parts),
     ...(caKeyFile === undefined ? [] : [certificateSigner({ ...parts, authority: { cert: ca, key: readFileSync(caKeyFile, 'utf8') } })]),
+    claimProtection(parts),
+    volumeProtection(parts),
     namespaceController({ ...parts, collections, namespacedResources }),
     garbageCollector({ ...parts, collections }),
   ]

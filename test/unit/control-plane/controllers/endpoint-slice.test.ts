@@ -1,6 +1,6 @@
 import t from 'tap'
-import { endpointslices, nodes, pods, services } from '../../../../src/api/generated/resources.js'
-import type { EndpointSlice, Pod, Service } from '../../../../src/api/generated/types.js'
+import { endpoints, endpointslices, nodes, persistentvolumeclaims, pods, services } from '../../../../src/api/generated/resources.js'
+import type { EndpointSlice, Endpoints, Pod, Service } from '../../../../src/api/generated/types.js'
 import { planSlices } from '../../../../src/control-plane/controllers/endpoint-slice-plan.js'
 import { readyNode, withControlPlane } from '../../../support/control-plane.js'
 
@@ -145,3 +145,42 @@ t.test('slices follow the Pods on a real API server', async t => {
     await until(ours, 'no slice', found => found.length === 0)
   })
 })
+
+t.test('Endpoints show what slices show, and what people write in Endpoints becomes slices', t =>
+  withControlPlane(t, { nodes: ['node-1'] }, async ({ client, until, signal }) => {
+    const namespace = 'default'
+    await client.create(pods, {
+      metadata: { name: 'one', namespace, labels: { app: 'web' } },
+      spec: { containers: [{ name: 'main', image: 'i:1' }] },
+    })
+    await client.create(services, { metadata: { name: 'web', namespace }, spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } })
+    const shown = (all: readonly Endpoints[]) => all.find(({ metadata }) => metadata?.name === 'web')?.subsets
+    const made = await until({ resource: endpoints, namespace }, 'Endpoints with the Pod', all => Boolean(shown(all)?.[0]?.addresses))
+    t.match(shown(made), [
+      { addresses: [{ nodeName: 'node-1', targetRef: { kind: 'Pod', name: 'one' } }], ports: [{ port: 80, protocol: 'TCP' }] },
+    ])
+
+    await client.create(services, { metadata: { name: 'outside', namespace }, spec: { ports: [{ port: 80 }] } })
+    await client.create(endpoints, {
+      metadata: { name: 'outside', namespace },
+      subsets: [{ addresses: [{ ip: '192.0.2.1' }, { ip: '2001:db8::1' }], ports: [{ port: 8080 }] }],
+    })
+    const ofOutside = (slices: readonly EndpointSlice[]) =>
+      slices.filter(({ metadata }) => metadata?.labels?.['kubernetes.io/service-name'] === 'outside')
+    const mirrors = ofOutside(await until({ resource: endpointslices, namespace }, 'mirrors', slices => ofOutside(slices).length === 2))
+    t.strictSame(mirrors.map(({ addressType, endpoints }) => [addressType, endpoints?.[0]?.addresses[0]]).sort(), [
+      ['IPv4', '192.0.2.1'],
+      ['IPv6', '2001:db8::1'],
+    ])
+    t.match(mirrors[0]?.metadata?.labels, { 'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io' })
+    await client.delete(endpoints, { namespace, name: 'outside' }, {}, signal)
+    await until({ resource: endpointslices, namespace }, 'no mirrors', slices => ofOutside(slices).length === 0)
+
+    await client.create(persistentvolumeclaims, {
+      metadata: { name: 'c', namespace },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    })
+    await client.delete(persistentvolumeclaims, { namespace, name: 'c' }, {}, signal)
+    await until({ resource: persistentvolumeclaims, namespace }, 'the claim to go', claims => claims.length === 0)
+  }),
+)
