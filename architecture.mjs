@@ -42,14 +42,26 @@ export const rooms = [
   {
     room: 'node/proxy',
     layer: 5,
-    what: 'what stands around a service proxy: its configuration, health, metrics; the proxy of a cluster that is not ours',
+    what: 'the service proxy of one node: its modes and what stands around it, in our agent or for a cluster that is not ours',
     may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client'],
   },
   {
     room: 'node/agent',
     layer: 5,
     what: 'informers to models to backends, for one node',
-    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'proxy-nftables', 'node/kubelet'],
+    may: [
+      ...base,
+      'api',
+      'kernel',
+      'service-model',
+      'reconcile',
+      'client',
+      'cni',
+      'proxy-iptables',
+      'proxy-nftables',
+      'node/proxy',
+      'node/kubelet',
+    ],
   },
 
   { room: 'lab', layer: 6, what: 'a lab.yaml made real on a substrate', may: [...base, 'api', 'kernel', 'client'] },

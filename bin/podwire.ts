@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 
-import type { IpFamily } from '../src/base/net/address.js'
 import { systemClock } from '../src/base/time/clock.js'
 import { runWorkload } from '../src/bench/run-workload.js'
 import { workloads } from '../src/bench/workloads.js'
@@ -31,22 +30,29 @@ import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
 import { upLab } from '../src/lab/up.js'
 import { runProxyAgent } from '../src/node/proxy/proxy-agent.js'
-import type { ServiceBackend } from '../src/node/proxy/run-service-proxy.js'
-import { iptablesProxy } from '../src/proxy-iptables/backend.js'
+import type { ProxyMember } from '../src/node/proxy/proxy-switch.js'
+import { hasCanaries, iptablesProxy } from '../src/proxy-iptables/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
 import { renderReport } from '../src/report/render-report.js'
-import type { ProxyMode } from '../src/service-model/proxy-settings.js'
 
 const root = packageRoot()
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 
-/** The part of each mode and family that this build has. */
-function backendFor(mode: ProxyMode, family: IpFamily): ServiceBackend | undefined {
-  const conntrack = execConntrack(localMachine.run, family)
-  if (mode === 'nftables') return nftablesProxy({ nftables: execNftables(localMachine.run), conntrack, family })
-  return mode === 'iptables' ? iptablesProxy({ iptables: execIptables(localMachine.run, family), conntrack, ensureSysctl }) : undefined
-}
+/** Every mode of service proxy, in both families. */
+const proxies = ([4, 6] as const).flatMap((family): readonly ProxyMember[] => {
+  const { run } = localMachine
+  const [conntrack, iptables] = [execConntrack(run, family), execIptables(run, family)]
+  return [
+    {
+      mode: 'iptables',
+      family,
+      backend: iptablesProxy({ iptables, conntrack, ensureSysctl }),
+      isIntact: signal => hasCanaries(iptables, signal),
+    },
+    { mode: 'nftables', family, backend: nftablesProxy({ nftables: execNftables(run), conntrack, family }) },
+  ]
+})
 
 const parts: Parts = {
   terminal: processTerminal(),
@@ -75,7 +81,7 @@ const parts: Parts = {
     runProxyAgent(
       options,
       {
-        backendFor,
+        members: proxies,
         hostname,
         connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
         clock: systemClock,

@@ -6,14 +6,11 @@ import type { EndpointSlice, Service } from '../../src/api/generated/types.js'
 import { systemClock } from '../../src/base/time/clock.js'
 import { createClient } from '../../src/client/http-client.js'
 import { loadKubeconfig } from '../../src/client/kubeconfig.js'
-import { execIptables } from '../../src/kernel/exec-iptables.js'
-import { execNftables } from '../../src/kernel/exec-nftables.js'
 import { localMachine } from '../../src/kernel/local-machine.js'
 import { createNetns } from '../../src/kernel/netns.js'
 import { type ProxyAgentOptions, runProxyAgent } from '../../src/node/proxy/proxy-agent.js'
-import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
-import { nftablesProxy } from '../../src/proxy-nftables/backend.js'
 import { withApiServer } from '../support/api-server.js'
+import { proxyMembers } from '../support/proxy-members.js'
 import { until } from '../support/until.js'
 
 const web: Service = {
@@ -64,12 +61,7 @@ clientConnection: {kubeconfig: ${api.kubeconfig}}
       const ended = runProxyAgent(
         { configFile: config, hostnameOverride: 'ALIEN-1', ...options },
         {
-          backendFor: (mode, family) =>
-            mode === 'nftables'
-              ? nftablesProxy({ nftables: execNftables(node.run), family })
-              : mode === 'iptables' && family === 4
-                ? iptablesProxy({ iptables: execIptables(node.run) })
-                : undefined,
+          members: proxyMembers(node),
           hostname: () => 'not-this-one',
           connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
           clock: systemClock,
@@ -87,8 +79,9 @@ clientConnection: {kubeconfig: ${api.kubeconfig}}
     const proxy = run({ mode: 'nftables', cleanup: false })
     await until('the Service is in the kernel', async () => (await rules()).includes('10.244.1.9'))
     const { metrics } = proxy.said[0] as { readonly metrics: { readonly host: string; readonly port: number } }
-    const answer = await fetch(`http://${metrics.host}:${metrics.port}/metrics`)
-    t.match(await answer.text(), /^kubeproxy_sync_full_proxy_rules_duration_seconds_count [1-9]/m)
+    const measured = async () => (await fetch(`http://${metrics.host}:${metrics.port}/metrics`)).text()
+    // The rules are there before the sync that made them has ended.
+    await until('the sync is counted', async () => /^kubeproxy_sync_full_proxy_rules_duration_seconds_count [1-9]/m.test(await measured()))
     t.match(await rules(), /10\.96\.7\.7/)
 
     const moved = { ...slice, endpoints: [{ addresses: ['10.244.2.8'], conditions: { ready: true } }] }

@@ -2,7 +2,7 @@ import { execConntrack } from '../../src/kernel/exec-conntrack.js'
 import { execIptables } from '../../src/kernel/exec-iptables.js'
 import { execNftables } from '../../src/kernel/exec-nftables.js'
 import type { Host } from '../../src/kernel/host.js'
-import type { ProxyMember } from '../../src/node/agent/proxy-switch.js'
+import type { ProxyMember } from '../../src/node/proxy/proxy-switch.js'
 import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
 import { nftablesProxy } from '../../src/proxy-nftables/backend.js'
 

@@ -42,14 +42,16 @@ const ofTemplate = podColumns<WithTemplate>(
   ({ spec }) => selectorText(spec?.selector),
 )
 
+const readyOfWanted = column<Deployment | StatefulSet>(
+  'Ready',
+  'string',
+  'Replicas that are ready, of those wanted',
+  ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`,
+)
+
 export const deploymentColumns: readonly TableColumn<Deployment>[] = [
   nameColumn,
-  column(
-    'Ready',
-    'string',
-    'Replicas that are ready, of those wanted',
-    ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`,
-  ),
+  readyOfWanted,
   column('Up-to-date', 'integer', 'Replicas made from the current template', ({ status }) => status?.updatedReplicas ?? 0),
   column('Available', 'integer', 'Replicas ready for long enough', ({ status }) => status?.availableReplicas ?? 0),
   ageColumn,
@@ -75,12 +77,7 @@ export const replicationControllerColumns: readonly TableColumn<ReplicationContr
 
 export const statefulSetColumns: readonly TableColumn<StatefulSet>[] = [
   nameColumn,
-  column(
-    'Ready',
-    'string',
-    'Replicas that are ready, of those wanted',
-    ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`,
-  ),
+  readyOfWanted,
   ageColumn,
   ...podColumns<StatefulSet>(({ spec }) => spec?.template?.spec?.containers),
 ]

@@ -18,11 +18,11 @@ import type { Bird } from '../../kernel/bird.js'
 import { defaultMasqueradeBit, type ProxyMode, type ProxySettings, proxyModes } from '../../service-model/proxy-settings.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
+import type { ProxyMember } from '../proxy/proxy-switch.js'
+import { createServiceProxy } from '../proxy/service-proxy.js'
 import { networkReporter } from './network-report.js'
 import type { NodeSettings } from './node-network.js'
 import { type PodNetworkConfig, podNetwork } from './pod-network.js'
-import type { ProxyMember } from './proxy-switch.js'
-import { createServiceProxy } from './service-proxy.js'
 
 /** The parts of the configuration that are the agent's own; the rest is for the parts it is given. */
 export type AgentSettings = Pick<AgentConfig, 'serviceCidr' | 'serviceCidr6' | 'proxy'> & PodNetworkConfig

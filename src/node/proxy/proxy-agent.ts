@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 
 import { PodwireError } from '../../base/errors/podwire-error.js'
-import type { IpFamily } from '../../base/net/address.js'
-import { type ProxyMode, proxyModes } from '../../service-model/proxy-settings.js'
 import { type KubeProxyConfiguration, parseKubeProxyConfiguration } from './kube-proxy-configuration.js'
-import { runServiceProxy, type ServiceBackend, type ServiceProxyParts } from './run-service-proxy.js'
+import { cleanUpServices } from './proxy-switch.js'
+import { runServiceProxy, type ServiceProxyParts } from './run-service-proxy.js'
 
 /** What the command line says; it counts more than the configuration file. */
 export interface ProxyAgentOptions {
@@ -19,20 +18,20 @@ export interface ProxyAgentOptions {
   readonly cleanup: boolean
 }
 
-export interface ProxyAgentParts extends Pick<ServiceProxyParts, 'backendFor' | 'clock' | 'log'> {
+export interface ProxyAgentParts extends Pick<ServiceProxyParts, 'members' | 'clock' | 'log'> {
   readonly hostname: () => string
   readonly connect: (kubeconfig: string) => ServiceProxyParts['client']
 }
 
 /** Runs a service proxy until `signal` aborts, or cleans up and returns. Errors: CONFIG_INVALID with the place, PORT_IN_USE. */
 export async function runProxyAgent(options: ProxyAgentOptions, parts: ProxyAgentParts, signal: AbortSignal): Promise<void> {
-  const { backendFor, clock, log, hostname, connect } = parts
-  if (options.cleanup) return cleanUp(backendFor, signal)
+  const { members, clock, log, hostname, connect } = parts
+  if (options.cleanup) return cleanUpServices(members, signal)
   const configuration = effectiveConfiguration(options)
   const client = connect(configuration.clientConnection.kubeconfig)
   const nodeName = (configuration.hostnameOverride || hostname()).toLowerCase()
   try {
-    await (await runServiceProxy(configuration, { client, nodeName, backendFor, clock, log }, signal)).stopped
+    await (await runServiceProxy(configuration, { client, nodeName, members, clock, log }, signal)).stopped
   } finally {
     client.close()
   }
@@ -69,10 +68,4 @@ function textOf(file: string): string {
   } catch (cause) {
     throw new PodwireError('CONFIG_INVALID', `${file} cannot be read: ${(cause as Error).message}`, { cause })
   }
-}
-
-/** Takes away what any mode has put into this network namespace: of each, the plan for nothing wanted. */
-async function cleanUp(backendFor: (mode: ProxyMode, family: IpFamily) => ServiceBackend | undefined, signal: AbortSignal): Promise<void> {
-  const all = proxyModes.flatMap(mode => ([4, 6] as const).flatMap(family => backendFor(mode, family) ?? []))
-  for (const backend of all) await backend.apply(backend.plan(undefined, await backend.observe(signal)), signal)
 }

@@ -1,40 +1,32 @@
 import { endpointslices, nodes as nodeResource, servicecidrs, services as serviceResource } from '../../api/generated/resources.js'
 import type { EndpointSlice, Node, Service, ServiceCIDR } from '../../api/generated/types.js'
-import { type Cidr, type Ip, type IpFamily, ipFamily, parseCidr, parseIp } from '../../base/net/address.js'
+import { type Cidr, type Ip, ipFamily, parseCidr, parseIp } from '../../base/net/address.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import { createInformer, type InformerOptions } from '../../client/http-informer.js'
-import type { Backend } from '../../reconcile/backend.js'
-import { createRunner } from '../../reconcile/runner.js'
-import { buildServiceState } from '../../service-model/build-service-state.js'
-import { type DetectLocal, nodeFacts, type ProxyMode, type ProxySettings } from '../../service-model/proxy-settings.js'
+import type { DetectLocal, ProxyMode, ProxySettings } from '../../service-model/proxy-settings.js'
 import type { ServiceState } from '../../service-model/service-state.js'
 import { applyConntrackSettings, planConntrackSettings } from './conntrack-settings.js'
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.js'
-import { measuredBackend } from './measured-backend.js'
 import { type ProxyLog, type ProxySurroundings, startProxySurroundings } from './proxy-surroundings.js'
-
-/** One way to put Services of one family into this kernel; nothing wanted is its removal. */
-export type ServiceBackend = Backend<ServiceState | undefined, unknown, unknown>
+import type { ProxyMember } from './proxy-switch.js'
+import { createServiceProxy } from './service-proxy.js'
 
 export interface ServiceProxyParts {
   readonly client: Client
   readonly nodeName: string
-  /** Undefined: this machine has no part for the family in this mode. */
-  readonly backendFor: (mode: ProxyMode, family: IpFamily) => ServiceBackend | undefined
+  /** Every mode that may be asked for, in both families. */
+  readonly members: readonly ProxyMember[]
   readonly clock: Clock
   readonly log: ProxyLog
 }
 
 /** A service proxy that runs by itself. */
-export interface ServiceProxy {
+export interface RunningServiceProxy {
   readonly places: ProxySurroundings['places']
   /** Resolves when everything stopped after the signal aborted; the rules stay for the next one. */
   readonly stopped: Promise<void>
 }
-
-const retryIntervalMs = 1_000
-const observeIntervalMs = 60_000
 
 /**
  * A service proxy for any conforming cluster: watches Services, EndpointSlices and its own Node, and keeps the kernel of this
@@ -43,9 +35,9 @@ const observeIntervalMs = 60_000
  */
 export async function runServiceProxy(
   configuration: KubeProxyConfiguration,
-  { client, nodeName, backendFor, clock, log }: ServiceProxyParts,
+  { client, nodeName, members, clock, log }: ServiceProxyParts,
   signal: AbortSignal,
-): Promise<ServiceProxy> {
+): Promise<RunningServiceProxy> {
   const mode = configuration.mode === '' ? 'iptables' : configuration.mode
   applyConntrackSettings(planConntrackSettings(configuration), ({ key, value }, error) =>
     log.warn({ key, value, error: error.message }, 'a kernel parameter stays as it is'),
@@ -61,12 +53,12 @@ export async function runServiceProxy(
   const serviceRanges = await serviceRangesOf(client, { clock, onError }, signal)
   const watching = [nodes, services, slices, ...serviceRanges.informers].map(informer => informer.run(signal))
 
-  const states = new Map<IpFamily, ServiceState>()
+  let states: readonly ServiceState[] = []
   const { minSyncPeriod, syncPeriod } = configuration[mode]
   const surroundings = await startProxySurroundings({
     configuration,
     mode: () => mode,
-    states: () => [...states.values()],
+    states: () => states,
     slices: () => slices.list(),
     healthLimitMs: 2 * syncPeriod,
     clock,
@@ -80,43 +72,33 @@ export async function runServiceProxy(
     const node = nodes.get(nodeName)
     return node === undefined ? undefined : settingsOf(configuration, { mode, node, serviceRanges: serviceRanges.current() })
   }
-  const runners = ([4, 6] as const).flatMap(family => {
-    const backend = backendFor(mode, family)
-    if (backend === undefined) return []
-    const runner = createRunner({
-      backend: measuredBackend(backend, { observer: surroundings.observer, clock }),
-      minIntervalMs: minSyncPeriod,
-      retryIntervalMs,
-      maxIntervalMs: syncPeriod,
-      observeIntervalMs,
-      clock,
-      desired() {
-        const known = settings()
-        if (known === undefined || !services.isSynced || !slices.isSynced) return undefined
-        const node = nodeFacts(known, mode, family)
-        if (node === undefined) return undefined
-        const state = buildServiceState({ services: services.list(), endpointSlices: slices.list(), node }, states.get(family))
-        states.set(family, state)
-        return state
-      },
-      onError(error) {
-        if (!signal.aborted) log.warn({ error: String(error), mode, family }, 'Services could not be brought up to date')
-      },
-    })
-    return [runner]
+  const proxy = createServiceProxy({
+    services,
+    slices,
+    members,
+    mode: () => mode,
+    settings,
+    clock,
+    minSyncMs: minSyncPeriod,
+    syncMs: syncPeriod,
+    observer: surroundings.observer,
+    onSynced(wanted) {
+      states = [...wanted.states.values()]
+    },
+    onError(error) {
+      if (!signal.aborted) log.warn({ error: String(error), mode }, 'Services could not be brought up to date')
+    },
   })
-  for (const informer of [nodes, services, slices, ...serviceRanges.informers]) {
-    for (const { trigger } of runners) {
-      informer.onChange(trigger)
-      void informer.synced.then(trigger)
-    }
+  for (const informer of [nodes, ...serviceRanges.informers]) {
+    informer.onChange(proxy.trigger)
+    void informer.synced.then(proxy.trigger)
   }
   void nodes.synced.then(() => {
     if (nodes.get(nodeName) === undefined) log.warn({ node: nodeName }, 'the cluster has no such Node; Services wait for it')
   })
   log.info({ mode, node: nodeName, ...surroundings.places }, 'service proxy')
 
-  const stopped = Promise.all([...watching, ...runners.map(runner => runner.run(signal))]).then(() => surroundings.close())
+  const stopped = Promise.all([...watching, proxy.run(signal)]).then(() => surroundings.close())
   return { places: surroundings.places, stopped }
 }
 

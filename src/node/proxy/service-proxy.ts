@@ -7,6 +7,7 @@ import { createRunner } from '../../reconcile/runner.js'
 import { buildServiceState } from '../../service-model/build-service-state.js'
 import { nodeFacts, type ProxyMode, type ProxySettings } from '../../service-model/proxy-settings.js'
 import type { ServiceState } from '../../service-model/service-state.js'
+import { measuredBackend, type SyncObserver } from './measured-backend.js'
 import { type ProxyMember, proxySwitch, type WantedServices } from './proxy-switch.js'
 
 export interface ServiceProxyOptions {
@@ -16,7 +17,8 @@ export interface ServiceProxyOptions {
   readonly members: readonly ProxyMember[]
   /** The mode that is wanted now; undefined while that is not known. */
   readonly mode: () => ProxyMode | undefined
-  readonly settings: () => ProxySettings
+  /** What the administrator says and the node is; undefined while the node is not known. */
+  readonly settings: () => ProxySettings | undefined
   readonly clock: Clock
   /** At least so long between two syncs, and without any change a sync still comes so often. */
   readonly minSyncMs?: number
@@ -25,6 +27,8 @@ export interface ServiceProxyOptions {
   readonly onSynced?: (services: WantedServices) => void
   /** Called when this machine cannot do the wanted mode; the one before it stays, until another is wanted. */
   readonly onRefused?: (mode: ProxyMode, why: Error) => void
+  /** Told of every sync, for metrics and health. */
+  readonly observer?: SyncObserver
   readonly onError: (error: unknown) => void
 }
 
@@ -65,6 +69,7 @@ export function createServiceProxy(options: ServiceProxyOptions): ServiceProxy {
     const mode = modeNow()
     if (mode === undefined) return undefined
     const settings = options.settings()
+    if (settings === undefined) return undefined
     const states = new Map<IpFamily, ServiceState>()
     for (const family of families) {
       const node = nodeFacts(settings, mode, family)
@@ -76,24 +81,26 @@ export function createServiceProxy(options: ServiceProxyOptions): ServiceProxy {
     return { mode, states }
   }
 
-  const runner = createRunner({
-    backend: {
-      ...inner,
-      async apply(plan, signal) {
-        try {
-          const applied = await inner.apply(plan, signal)
-          current = plan.wanted.mode
-          onSynced(plan.wanted)
-          return applied
-        } catch (error) {
-          if (isPodwireError(error, 'KERNEL_UNSUPPORTED') || isPodwireError(error, 'COMMAND_MISSING')) {
-            refused = plan.wanted.mode
-            if (refused !== undefined) onRefused(refused, error)
-          }
-          throw error
+  const backend: typeof inner = {
+    ...inner,
+    async apply(plan, signal) {
+      try {
+        const applied = await inner.apply(plan, signal)
+        current = plan.wanted.mode
+        onSynced(plan.wanted)
+        return applied
+      } catch (error) {
+        if (isPodwireError(error, 'KERNEL_UNSUPPORTED') || isPodwireError(error, 'COMMAND_MISSING')) {
+          refused = plan.wanted.mode
+          if (refused !== undefined) onRefused(refused, error)
         }
-      },
+        throw error
+      }
     },
+  }
+  const { observer } = options
+  const runner = createRunner({
+    backend: observer === undefined ? backend : measuredBackend(backend, { observer, clock }),
     desired: wantedNow,
     minIntervalMs: options.minSyncMs ?? defaultMinSyncMs,
     maxIntervalMs: options.syncMs ?? defaultSyncMs,
