@@ -15,6 +15,7 @@ import { runCli } from '../src/cli/program.js'
 import { processTerminal } from '../src/cli/terminal.js'
 import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
+import { readFlowFiles } from '../src/flow/read-flow-files.js'
 import { runFlows } from '../src/flow/run-flows.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
@@ -68,10 +69,11 @@ const parts: Parts = {
   connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
   applyManifests,
   importImage: loadImage,
-  async runFlows({ lab: { spec, hosts }, ...run }, signal) {
+  async runFlows({ lab: { spec, hosts }, files, ...run }, signal) {
+    const batches = (await readFlowFiles(files)).map(document => [document])
     const modes = await modesOfLab(spec, run.client, signal)
     const segments = 1 + spec.underlay.segments.length
-    return runFlows({ ...run, hosts, lab: { name: spec.name, substrate: 'netns', segments, ...modes } }, signal)
+    return runFlows({ ...run, batches, hosts, lab: { name: spec.name, substrate: 'netns', segments, ...modes } }, signal)
   },
   workloads,
   runWorkload,

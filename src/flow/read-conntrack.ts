@@ -2,30 +2,36 @@ import type { ConntrackRecord } from '../base/results/run-record.js'
 import type { ConntrackEntry } from '../kernel/conntrack.js'
 import { execConntrack } from '../kernel/exec-conntrack.js'
 import type { HostFacts, LabFacts } from './lab-facts.js'
-import type { SentExchange } from './send.js'
+import type { PlannedExchange, SentExchange } from './send.js'
 
-/** What the nodes track of one exchange. */
-export async function readConntrack(facts: LabFacts, sent: SentExchange, signal: AbortSignal): Promise<readonly ConntrackRecord[]> {
-  const nodes = [...facts.hosts.values()].filter(({ role }) => role === 'node')
-  return (await Promise.all(nodes.map(node => readHost(node, sent, signal)))).flat()
+/** Tells what the nodes track of one exchange. */
+export type ReadConntrack = (facts: LabFacts, sent: SentExchange) => Promise<readonly ConntrackRecord[]>
+
+/** Reads each node's table once a protocol, when it is first asked for. */
+export function conntrackReader(signal: AbortSignal): ReadConntrack {
+  const tables = new Map<string, Promise<readonly ConntrackEntry[]>>()
+  const tableOf = ({ name, host }: HostFacts, protocol: PlannedExchange['protocol']): Promise<readonly ConntrackEntry[]> => {
+    const key = `${name} ${protocol}`
+    const table = tables.get(key) ?? execConntrack(host.run).list(protocol, signal)
+    tables.set(key, table)
+    return table
+  }
+  return async (facts, sent) => {
+    const nodes = [...facts.hosts.values()].filter(({ role }) => role === 'node')
+    const found = await Promise.all(
+      nodes.map(async node => (await tableOf(node, sent.planned.protocol)).filter(isOf(sent)).map(entry => toRecord(node.name, entry))),
+    )
+    return found.flat()
+  }
 }
 
-async function readHost(
-  { name, host }: HostFacts,
-  { planned, sourcePort, result }: SentExchange,
-  signal: AbortSignal,
-): Promise<readonly ConntrackRecord[]> {
-  const entries = await execConntrack(host.run).list(planned.protocol, signal)
-  const { client, target } = planned
-  const sources = [client.ip, result.localAddress]
-  // A masqueraded connection is tracked once more on the server's node, with the new source: found by what the first entry's reply goes to.
-  const isFirst = ({ orig }: ConntrackEntry): boolean =>
+/** A masqueraded connection is tracked once more on the server's node, with the new source: found by what the first entry's reply goes to. */
+const isOf =
+  ({ planned: { client, target }, sourcePort, result }: SentExchange) =>
+  ({ orig }: ConntrackEntry): boolean =>
     orig.dst === target.ip &&
     orig.sport === sourcePort &&
-    (client.kind === 'host' && client.role === 'node' ? true : sources.includes(orig.src))
-  return entries.filter(isFirst).map(entry => toRecord(name, entry))
-}
-
+    (client.kind === 'host' && client.role === 'node' ? true : [client.ip, result.localAddress].includes(orig.src))
 function toRecord(host: string, { protocol, state, orig, reply, isAssured, isUnreplied }: ConntrackEntry): ConntrackRecord {
   const isDnat = reply.src !== orig.dst || reply.sport !== orig.dport
   const isSnat = reply.dst !== orig.src || reply.dport !== orig.sport

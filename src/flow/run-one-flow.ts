@@ -11,7 +11,7 @@ import { endedAs, judgeOutcome, judgeResponse, outcomeText, serverOf } from './o
 import type { FlowDocument } from './parse-flow-file.js'
 import { type PredictedFlow, predict } from './predict.js'
 import type { Prober } from './prober.js'
-import { readConntrack } from './read-conntrack.js'
+import type { ReadConntrack } from './read-conntrack.js'
 import { resolveExpectation } from './resolve-expectation.js'
 import type { RoleContext } from './roles.js'
 import { type PlannedExchange, planSend, planUse, type SentExchange, sendExchange } from './send.js'
@@ -87,8 +87,7 @@ export interface JudgedFlow {
 export async function judgeFlow(
   parts: FlowParts,
   sent: SentFlow,
-  sightings: readonly Sighting[],
-  signal: AbortSignal,
+  { sightings, readConntrack }: { readonly sightings: readonly Sighting[]; readonly readConntrack: ReadConntrack },
 ): Promise<JudgedFlow> {
   const { document, bound, facts, candidates } = parts
   const { expect, send } = document.test.spec
@@ -96,7 +95,7 @@ export async function judgeFlow(
   const round = sent.rounds[0] ?? []
   const traces: Trace[] = []
   for (const exchange of round) {
-    traces.push({ ...correlate(sightings, exchangeOf(exchange)), all: sightings, conntrack: await readConntrack(facts, exchange, signal) })
+    traces.push({ ...correlate(sightings, exchangeOf(exchange)), all: sightings, conntrack: await readConntrack(facts, exchange) })
   }
   const servers = round.map(
     (exchange, i) => exchange.planned.server ?? serverOf(traces[i], exchange.result, reachable(exchange, candidates)),

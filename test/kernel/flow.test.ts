@@ -1,10 +1,10 @@
 /** The whole proof on real packets: two hand-made nodes, flows sent, captured, predicted and judged. */
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 
 import type { FlowRecord, RunRecord } from '../../src/base/results/run-record.js'
+import { parseFlowFile } from '../../src/flow/parse-flow-file.js'
 import { runFlows } from '../../src/flow/run-flows.js'
 import { rigLab } from '../support/rig-lab.js'
 import { makeTwoNodes, probeArgv } from '../support/two-nodes.js'
@@ -58,9 +58,8 @@ t.test('flows on two nodes', async t => {
   const dir = t.testdir()
   const lab = rigLab(rig, dir)
   const run = async (documents: readonly string[], settleMs = 5_000): Promise<RunRecord> => {
-    const file = join(dir, `${documents.length}-${Math.random().toString(36).slice(2)}.flow.yaml`)
-    writeFileSync(file, documents.join('---\n'))
-    return runFlows({ ...lab, files: [file], outDir: dir, probeArgv, settleMs }, signal)
+    const batches = parseFlowFile(documents.join('---\n'), 'flows.flow.yaml').map(document => [document])
+    return runFlows({ ...lab, batches, outDir: dir, probeArgv, settleMs }, signal)
   }
   const passes = (t: Test, flow: FlowRecord | undefined): void => {
     t.equal(flow?.verdict, 'pass', `${flow?.name}: ${flow?.reason ?? 'passed'}`)
