@@ -58,7 +58,7 @@ function refuse(why: string, command: string): never {
 
 function carryOut(tables: Map<string, Table>, command: string): void {
   const [, verb, object, name = '', rest = ''] =
-    /^(add|flush|delete) (table|chain|rule|set|map|element) (ip6? \S+) ?([\s\S]*)$/.exec(command) ?? []
+    /^(add|flush|delete) (table|chain|rule|set|map|element) ((?:ip6?|inet) \S+) ?([\s\S]*)$/.exec(command) ?? []
   if (verb === undefined) refuse('syntax error', command)
   const missing = (): never => refuse('No such file or directory', command)
   if (object === 'table') {

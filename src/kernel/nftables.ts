@@ -1,6 +1,6 @@
 /** A table of ours: no other program writes to it. */
 export interface NftTableName {
-  readonly family: 'ip' | 'ip6'
+  readonly family: 'ip' | 'ip6' | 'inet'
   readonly table: string
 }
 

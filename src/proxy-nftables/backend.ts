@@ -1,10 +1,10 @@
 import type { Conntrack } from '../kernel/conntrack.js'
 import type { Nftables } from '../kernel/nftables.js'
+import { parseNftTable } from '../kernel/parse-nft-table.js'
 import type { Backend } from '../reconcile/backend.js'
 import type { NodeFacts, ServiceState } from '../service-model/service-state.js'
 import { staleUdpFlows } from '../service-model/stale-udp-flows.js'
 import { tableOf } from './object-names.js'
-import { parseTable } from './observe.js'
 import { type AppliedNftables, type NftablesPlan, planNftables } from './plan.js'
 
 export interface NftablesProxyOptions {
@@ -23,7 +23,7 @@ export function nftablesProxy(options: NftablesProxyOptions): Backend<ServiceSta
 
     async observe(signal) {
       const listed = await nftables.list(table, signal)
-      return { kind: 'observed', content: listed === undefined ? undefined : parseTable(listed) }
+      return { kind: 'observed', content: listed === undefined ? undefined : parseNftTable(listed) }
     },
 
     plan: (desired, applied) => planNftables(desired, applied, table),

@@ -1,9 +1,9 @@
+import { mergeContents, noContent, type TableContent } from '../kernel/nft-content.js'
 import type { NftTableName } from '../kernel/nftables.js'
+import { planNftTable } from '../kernel/plan-nft-table.js'
 import type { ServicePort, ServiceState } from '../service-model/service-state.js'
-import { planTable } from './plan-table.js'
 import { renderBase } from './render-base.js'
 import { renderServicePort } from './render-service-port.js'
-import { mergeContents, noContent, type TableContent } from './table-content.js'
 
 /** What the kernel holds of ours: content as read from it (undefined: there is no table), or the state whose content was the last to be written. */
 export type AppliedNftables =
@@ -36,14 +36,14 @@ export function planNftables(desired: ServiceState | undefined, applied: Applied
       const concerned = withNeighbours(changed, applied.state, desired)
       const held = renderSome(concerned, applied.state)
       return {
-        transaction: planTable({ table, held, wanted: renderSome(concerned, desired) }),
+        transaction: planNftTable({ table, held, wanted: renderSome(concerned, desired) }),
         cutsUdp: [...changed].some(key => (applied.state.ports.get(key) ?? desired.ports.get(key))?.protocol === 'udp'),
         desired,
       }
     }
   }
   const held = applied.kind === 'written' ? renderState(applied.state) : applied.content
-  return { transaction: planTable({ table, held, wanted: renderState(desired) }), cutsUdp: true, desired }
+  return { transaction: planNftTable({ table, held, wanted: renderState(desired) }), cutsUdp: true, desired }
 }
 
 /** With more changes than this, comparing whole states costs no more. */

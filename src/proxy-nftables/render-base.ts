@@ -1,6 +1,6 @@
 import { type Cidr, cidrContains, cidrParts } from '../base/net/address.js'
+import type { Chain, NftSet, TableContent } from '../kernel/nft-content.js'
 import type { NodeFacts, Protocol } from '../service-model/service-state.js'
-import type { Chain, NftSet, TableContent } from './table-content.js'
 
 /** The words of one address family. */
 export const wordsOf = ({ family }: Pick<NodeFacts, 'family'>) =>

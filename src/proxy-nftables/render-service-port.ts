@@ -1,8 +1,8 @@
 import { type Cidr, cidrContains, type Ip, ipFamily, parseCidr } from '../base/net/address.js'
+import type { Chain, NftSet, TableContent } from '../kernel/nft-content.js'
 import { type Endpoint, isExternallyAccessible, type NodeFacts, type ServicePort } from '../service-model/service-state.js'
 import { affinityNames, endpointNames } from './object-names.js'
 import { disjoint, endpointKeys, rangeText, wordsOf } from './render-base.js'
-import type { Chain, NftSet, TableContent } from './table-content.js'
 
 const markForMasquerade = 'jump mark-for-masquerade'
 

@@ -1,5 +1,5 @@
-import type { NftTableName } from '../kernel/nftables.js'
-import type { Chain, NftSet, TableContent } from './table-content.js'
+import type { Chain, NftSet, TableContent } from './nft-content.js'
+import type { NftTableName } from './nftables.js'
 
 export interface TableChange {
   readonly table: NftTableName
@@ -14,7 +14,7 @@ export interface TableChange {
  * A chain that differs is restated, elements come and go one by one. A hook or a set of another form cannot be altered: then all is made anew,
  * still in one transaction, so that no packet meets half a table.
  */
-export function planTable({ table: { family, table }, held, wanted }: TableChange): string {
+export function planNftTable({ table: { family, table }, held, wanted }: TableChange): string {
   const own = `${family} ${table}`
   if (held === undefined || !isAlterable(held, wanted)) {
     // Adding before deleting: deleting what is not there is refused.

@@ -1,7 +1,7 @@
-import type { Chain, NftSet, TableContent } from './table-content.js'
+import type { Chain, NftSet, TableContent } from './nft-content.js'
 
 /** The content of a table as `nft --stateless list table` prints it. */
-export function parseTable(listed: string): TableContent {
+export function parseNftTable(listed: string): TableContent {
   const chains = new Map<string, Chain>()
   const sets = new Map<string, NftSet>()
   for (const [, kind, name = '', body = ''] of listed.matchAll(/^\t(chain|set|map) (\S+) \{\n([\s\S]*?)^\t\}$/gm)) {
