@@ -13,10 +13,13 @@ import { loadImage } from '../src/cli/load-image.js'
 import type { Parts } from '../src/cli/parts.js'
 import { runCli } from '../src/cli/program.js'
 import { processTerminal } from '../src/cli/terminal.js'
+import type { Client } from '../src/client/client.js'
 import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
+import type { FlowLab } from '../src/flow/flow-lab.js'
 import { readFlowFiles } from '../src/flow/read-flow-files.js'
 import { runFlows } from '../src/flow/run-flows.js'
+import { verify } from '../src/flow/verify/verify.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
@@ -25,6 +28,7 @@ import { localMachine } from '../src/kernel/local-machine.js'
 import { ensureSysctl } from '../src/kernel/sysctl.js'
 import { downLab } from '../src/lab/down.js'
 import { findLab, listLabs } from '../src/lab/find.js'
+import type { Lab } from '../src/lab/lab.js'
 import { modesOfLab } from '../src/lab/lab-modes.js'
 import { labPaths } from '../src/lab/lab-paths.js'
 import { defaultLab } from '../src/lab/lab-spec.js'
@@ -55,6 +59,12 @@ const proxies = ([4, 6] as const).flatMap((family): readonly ProxyMember[] => {
   ]
 })
 
+/** A lab as flows see it, in the modes it has now. */
+async function flowLab({ spec, hosts }: Lab, client: Client, signal: AbortSignal): Promise<FlowLab> {
+  const modes = await modesOfLab(spec, client, signal)
+  return { client, hosts, lab: { name: spec.name, substrate: 'netns', segments: 1 + spec.underlay.segments.length, ...modes } }
+}
+
 const parts: Parts = {
   terminal: processTerminal(),
   root,
@@ -69,12 +79,11 @@ const parts: Parts = {
   connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
   applyManifests,
   importImage: loadImage,
-  async runFlows({ lab: { spec, hosts }, files, ...run }, signal) {
+  async runFlows({ lab, files, ...run }, signal) {
     const batches = (await readFlowFiles(files)).map(document => [document])
-    const modes = await modesOfLab(spec, run.client, signal)
-    const segments = 1 + spec.underlay.segments.length
-    return runFlows({ ...run, batches, hosts, lab: { name: spec.name, substrate: 'netns', segments, ...modes } }, signal)
+    return runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches }, signal)
   },
+  verify: async ({ lab, ...run }, signal) => verify({ ...run, ...(await flowLab(lab, run.client, signal)) }, signal),
   workloads,
   runWorkload,
   renderReport,

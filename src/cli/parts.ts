@@ -19,6 +19,18 @@ export interface FlowRunOptions {
   readonly onFlow?: (name: string) => void
 }
 
+/** What is verified of a lab. */
+export interface VerifyOptions extends Omit<FlowRunOptions, 'files'> {
+  /** Only Pods and Services of this namespace. */
+  readonly namespace: string | undefined
+}
+
+export interface VerifyReport {
+  readonly record: RunRecord
+  /** What was not asked, and why. */
+  readonly leftOut: readonly string[]
+}
+
 /** What `podwire agent --only proxy` was told; it counts more than the configuration file. */
 export interface ProxyAgentOptions {
   readonly configFile?: string
@@ -50,6 +62,8 @@ export interface Parts {
   applyManifests(client: Client, paths: readonly string[], signal: AbortSignal): Promise<void>
   importImage(lab: Lab, tarFile: string, signal: AbortSignal): Promise<readonly string[]>
   runFlows(options: FlowRunOptions, signal: AbortSignal): Promise<RunRecord>
+  /** Predicts and proves who reaches whom. */
+  verify(options: VerifyOptions, signal: AbortSignal): Promise<VerifyReport>
   /** The subjects of `podwire bench`. */
   readonly workloads: readonly Workload[]
   runWorkload(options: RunWorkloadOptions, signal: AbortSignal): Promise<BenchRecord>

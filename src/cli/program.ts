@@ -13,6 +13,7 @@ import { nodeCommand } from './commands/node.js'
 import { setCommand } from './commands/set.js'
 import { statusCommand } from './commands/status.js'
 import { upCommand } from './commands/up.js'
+import { verifyCommand } from './commands/verify.js'
 import type { Parts } from './parts.js'
 import { reportError } from './print-error.js'
 
@@ -26,6 +27,7 @@ const factories: readonly CommandFactory[] = [
   downCommand,
   statusCommand,
   flowCommand,
+  verifyCommand,
   benchCommand,
   nodeCommand,
   setCommand,

@@ -18,14 +18,19 @@ export async function runAndRecord(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<RunRecord> {
-  await mkdir(outDir, { recursive: true })
   const client = parts.connect(lab.kubeconfig)
   try {
     const record = await progress.phase('Flows', onFlow => parts.runFlows({ lab, client, files, outDir, onFlow }, signal))
-    await writeFile(join(outDir, 'results.json'), `${JSON.stringify(record, undefined, 2)}\n`)
-    await writeFile(join(outDir, 'report.html'), parts.renderReport(record))
+    await writeRun(parts, record, outDir)
     return record
   } finally {
     client.close()
   }
+}
+
+/** Writes `results.json` and `report.html` beside the pcapng. */
+export async function writeRun({ renderReport }: Pick<Parts, 'renderReport'>, record: RunRecord, outDir: string): Promise<void> {
+  await mkdir(outDir, { recursive: true })
+  await writeFile(join(outDir, 'results.json'), `${JSON.stringify(record, undefined, 2)}\n`)
+  await writeFile(join(outDir, 'report.html'), renderReport(record))
 }

@@ -149,6 +149,7 @@ async function bindService(key: string, wanted: string | number | undefined, cli
     port: port.port,
     protocol: (port.protocol ?? 'TCP').toLowerCase() as BoundService['protocol'],
     nodePort: port.nodePort,
+    isLocalOutside: service.spec?.externalTrafficPolicy === 'Local',
     endpoints: items.flatMap(slice => endpointsOf(slice, port.name)),
   }
 }

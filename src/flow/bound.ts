@@ -21,6 +21,8 @@ export interface BoundService {
   readonly port: number
   readonly protocol: 'tcp' | 'udp' | 'sctp'
   readonly nodePort: number | undefined
+  /** True: who comes from outside is led to endpoints of the node asked only, and keeps its address (externalTrafficPolicy Local). */
+  readonly isLocalOutside: boolean
   /** Endpoints that may take a connection, with the port that `targetPort` means there. */
   readonly endpoints: readonly { readonly ip: string; readonly port: number }[]
 }

@@ -26,6 +26,7 @@ export function checkPreset(preset: Preset, { client, server, service, door, pro
       [service !== undefined && door === undefined, 'it must go to the ClusterIP of a Service'],
       [!isSamePod, 'the Pod itself took the connection; that is the preset hairpin'],
     ],
+    service: [[service !== undefined && door === undefined, 'it must go to the ClusterIP of a Service']],
     hairpin: [[service !== undefined && isSamePod, 'the Pod itself must take the connection to its Service']],
     nodeport: [[door !== undefined && service !== undefined, 'it must go to the node port of a bound Service']],
     dns: [[protocol === 'udp' || service === undefined, 'it must ask a name server']],

@@ -33,9 +33,13 @@ export function correlate(
   return { attempts: splitAttempts(sent), reply: splitAttempts(answers)[0] ?? [] }
 }
 
-function isFirst({ owner, subject, headers }: Sighting, { protocol, sender, target, sourcePort, size }: Exchange): boolean {
+/** The sender's own: what arrives at it from others may have the same address to go to. */
+const isLeaving = ({ dir, interface: name }: Sighting): boolean => dir === 'out' || name === 'lo'
+
+function isFirst(sighting: Sighting, { protocol, sender, target, sourcePort, size }: Exchange): boolean {
+  const { owner, subject, headers } = sighting
   const { transport } = subject
-  if (owner !== sender || transport?.kind !== protocol || headers.dst !== target) return false
+  if (!isLeaving(sighting) || owner !== sender || transport?.kind !== protocol || headers.dst !== target) return false
   if (transport.kind === 'tcp') return transport.sport === sourcePort && transport.flags === 'SYN'
   if (transport.kind === 'udp') return transport.sport === sourcePort
   return transport.type === 8 && (size === undefined || subject.payloadLength === size)

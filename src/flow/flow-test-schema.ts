@@ -203,6 +203,7 @@ export const presets = [
   'pod-to-pod',
   'clusterip',
   'hairpin',
+  'service',
   'nodeport',
   'dns',
   'rejected',
@@ -244,39 +245,40 @@ const Expect = z.strictObject({
 })
 export type Expect = z.infer<typeof Expect>
 
-const Spec = z
-  .strictObject({
-    /** What the lab must be like; otherwise the test is skipped, with the reason. */
-    requires: z
-      .strictObject({
-        nodes: z.int().min(1).optional(),
-        cni: z.array(z.string()).optional(),
-        proxy: z.array(z.string()).optional(),
-        policy: z.boolean().optional(),
-        /** Of the underlay. */
-        segments: z.int().min(1).optional(),
-      })
-      .optional(),
-    /** Manifests to apply and wait for, relative to the file. */
-    given: z.array(z.string()).default([]),
-    bind: z.record(AliasName, Binding),
-    send: Send,
-    /** Something that must get through (or end as it says) first, so that a failure to arrive means something. */
-    control: z.strictObject({ send: Send, outcome: Outcome }).optional(),
-    expect: Expect,
-  })
-  .superRefine((spec, ctx) => {
-    if (spec.expect.outcome !== 'delivered' && spec.control === undefined) {
-      const message =
-        'a test that expects something not to arrive needs a `control` that does arrive; else it passes in a lab where nothing works'
-      ctx.addIssue({ code: 'custom', path: ['control'], message })
-    }
-    const aliases = new Set(Object.keys(spec.bind))
-    for (const { alias, path } of references(spec)) {
-      if (!aliases.has(alias))
-        ctx.addIssue({ code: 'custom', path, message: `${alias} is no alias of \`bind\`; there are ${[...aliases].join(', ')}` })
-    }
-  })
+/** The spec without what only whole files must fulfil: flows that a program makes know their aliases, and need no control of their own. */
+export const FlowSpec = z.strictObject({
+  /** What the lab must be like; otherwise the test is skipped, with the reason. */
+  requires: z
+    .strictObject({
+      nodes: z.int().min(1).optional(),
+      cni: z.array(z.string()).optional(),
+      proxy: z.array(z.string()).optional(),
+      policy: z.boolean().optional(),
+      /** Of the underlay. */
+      segments: z.int().min(1).optional(),
+    })
+    .optional(),
+  /** Manifests to apply and wait for, relative to the file. */
+  given: z.array(z.string()).default([]),
+  bind: z.record(AliasName, Binding),
+  send: Send,
+  /** Something that must get through (or end as it says) first, so that a failure to arrive means something. */
+  control: z.strictObject({ send: Send, outcome: Outcome }).optional(),
+  expect: Expect,
+})
+
+const Spec = FlowSpec.superRefine((spec, ctx) => {
+  if (spec.expect.outcome !== 'delivered' && spec.control === undefined) {
+    const message =
+      'a test that expects something not to arrive needs a `control` that does arrive; else it passes in a lab where nothing works'
+    ctx.addIssue({ code: 'custom', path: ['control'], message })
+  }
+  const aliases = new Set(Object.keys(spec.bind))
+  for (const { alias, path } of references(spec)) {
+    if (!aliases.has(alias))
+      ctx.addIssue({ code: 'custom', path, message: `${alias} is no alias of \`bind\`; there are ${[...aliases].join(', ')}` })
+  }
+})
 
 /** A packet-flow assertion: what is sent, and every place that must and must not see it. */
 export const FlowTest = z.strictObject({

@@ -68,8 +68,7 @@ export function predict(
     }
   }
   const serverEnd = endOf(server)
-  const isMasqueraded =
-    service !== undefined && (flow.door !== undefined || client.kind === 'host' || client.key === server.key || facts.masqueradeAll)
+  const isMasqueraded = service !== undefined && (isMasqueradedAtDoor(flow) || client.key === server.key || facts.masqueradeAll)
   const translation = service && { host: entry!, isMasqueraded }
   const there = travel({ from: clientEnd, to: serverEnd, entry, redirectedOn: translation?.host })
   const back = travel({ from: serverEnd, to: clientEnd, redirectedOn: isMasqueraded ? entry : undefined })
@@ -90,6 +89,10 @@ export function predict(
     conntrack: translation === undefined ? [] : [trackedAs(flow, translation.host, seenSource, isMasqueraded)],
   }
 }
+
+/** A node port takes its clients' address unless it leads to its own node only; so does a ClusterIP that no Pod asks. */
+const isMasqueradedAtDoor = ({ door, service, client }: PredictedFlow): boolean =>
+  door === undefined ? client.kind === 'host' : service?.isLocalOutside !== true
 
 const endOf = (bound: BoundPod | BoundHost): PathEnd =>
   bound.kind === 'pod'
@@ -274,7 +277,7 @@ function forbidden(flow: PredictedFlow, context: RoleContext): readonly Forbidde
       where: 'preset',
     })
   }
-  if (flow.door !== undefined && server !== undefined) {
+  if (flow.door !== undefined && server !== undefined && isMasqueradedAtDoor(flow)) {
     const at = roleOf({ owner: server.key, ownerKind: 'pod', port: 'eth0' }, context)
     rules.push({
       at,

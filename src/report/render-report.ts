@@ -2,6 +2,7 @@ import type { Finding, FlowRecord, LadderStep, RunRecord, Verdict } from '../bas
 import { conntrackCard } from './conntrack-card.js'
 import { ladderSvg } from './ladder-svg.js'
 import { html, type Markup } from './markup.js'
+import { matrixTable } from './matrix-table.js'
 import { ladderStyle, pageStyle, palette } from './style.js'
 
 /**
@@ -24,6 +25,7 @@ export function renderReport(record: RunRecord): string {
 ${verdictBar(record)}
 </header>
 <main>
+${(record.matrices ?? []).map(matrix => matrixTable(matrix, record.flows))}
 ${record.flows.length === 0 ? html`<p class="alarm">No flow ran.</p>` : flowIndex(record)}
 ${record.flows.map((flow, i) => flowSection(flow, `flow-${i + 1}`, record.pcapng))}
 </main>

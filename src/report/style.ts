@@ -69,6 +69,11 @@ dl.facts dd{margin:0;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th{text-align:left;color:var(--soft);font-weight:600;font-size:12px;border-bottom:1px solid var(--line);padding:5px 10px 5px 0;white-space:nowrap}
 td{border-bottom:1px solid var(--hair);padding:5px 10px 5px 0;vertical-align:top}
+.matrix{width:auto}.matrix td{text-align:center;border:1px solid var(--hair);padding:0;font-family:ui-monospace,monospace}
+.matrix td a{display:block;padding:3px 8px;text-decoration:none;color:inherit}.matrix td.none{color:var(--soft)}
+.matrix thead th{vertical-align:bottom;padding:0 2px}.matrix thead th span{writing-mode:vertical-rl;transform:rotate(180deg);font-weight:400}
+.matrix th[scope=row]{border:0;font-weight:400}.matrix .through{color:var(--good)}.matrix .stopped{color:var(--doubt);background:var(--doubt-ground)}
+.matrix .wrong{color:var(--bad);background:var(--bad-ground);font-weight:700}
 td.number,th.number{text-align:right}
 .wide{overflow-x:auto}
 .badge{display:inline-block;border-radius:4px;padding:0 8px;font-size:12.5px;font-weight:600;white-space:nowrap;border:1px solid}

@@ -94,6 +94,10 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       calls.push(`flows ${files.length}`)
       return record
     },
+    verify: async ({ namespace }) => {
+      calls.push(`verify ${namespace ?? 'all'}`)
+      return { record, leftOut: ['headless Services: shop/cache'] }
+    },
     renderReport: () => '<html>',
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),

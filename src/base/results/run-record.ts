@@ -84,6 +84,25 @@ export const FlowRecord = z.strictObject({
 })
 export type FlowRecord = z.infer<typeof FlowRecord>
 
+/** Who reaches whom: `.` gets through, `X` does not, `#` was not asked. A cell whose flow did not go as it must has the verdict `fail` or `error`. */
+export const MatrixRecord = z.strictObject({
+  name: z.string(),
+  rows: z.array(z.string()),
+  columns: z.array(z.string()),
+  cells: z.array(
+    z.strictObject({
+      row: z.int(),
+      column: z.int(),
+      expected: z.enum(['.', 'X']),
+      seen: z.enum(['.', 'X', '#']),
+      verdict: Verdict,
+      /** The name of the flow that asked. */
+      flow: z.string(),
+    }),
+  ),
+})
+export type MatrixRecord = z.infer<typeof MatrixRecord>
+
 /** One run of the flow suite: results.json. */
 export const RunRecord = z.strictObject({
   format: z.literal('podwire.dev/run/v1'),
@@ -96,5 +115,6 @@ export const RunRecord = z.strictObject({
   /** Packets the kernel says the captures lost. */
   packetsLost: z.int(),
   flows: z.array(FlowRecord),
+  matrices: z.array(MatrixRecord).optional(),
 })
 export type RunRecord = z.infer<typeof RunRecord>

@@ -145,6 +145,38 @@ t.test('flow test: writes the run and the report, prints in each format, exits 1
   }
 })
 
+t.test('verify: the matrix, what differs and what was not asked; exits 1 when a pair is not as predicted', async t => {
+  const { dir, kubeconfig, terminal } = folder(t)
+  const out = join(dir, 'verified')
+  const [first, second] = sampleRun.flows
+  const record: RunRecord = {
+    ...sampleRun,
+    flows: [first!, { ...second!, verdict: 'fail' }],
+    matrices: [
+      {
+        name: 'from Pods',
+        rows: ['shop/a'],
+        columns: ['pod shop/b:80', 'service shop/web:80', 'service shop/closed:80'],
+        cells: [
+          { row: 0, column: 0, expected: '.', seen: '.', verdict: 'pass', flow: first!.name },
+          { row: 0, column: 1, expected: '.', seen: 'X', verdict: 'fail', flow: second!.name },
+        ],
+      },
+    ],
+  }
+  const { parts } = fakeMachine({ terminal, verify: async () => ({ record, leftOut: ['not ready: shop/c'] }) }, kubeconfig)
+  await runCli(['up'], parts)
+  terminal.written.out = ''
+  t.equal(await runCli(['verify', '-n', 'shop', '--out', out], parts), 1)
+  t.match(terminal.written.out, 'from Pods  1 2 3\nshop/a     . ! #\n  1  pod shop/b:80\n')
+  t.match(terminal.written.out, /not asked:\n {2}not ready: shop\/c\n\npairs: 1 as predicted, 1 not, in /)
+  t.strictSame(JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')), record)
+  const whole = { ...record, flows: [first!], matrices: [] }
+  const fine = fakeMachine({ terminal, verify: async () => ({ record: whole, leftOut: [] }) }, kubeconfig)
+  await runCli(['up'], fine.parts)
+  t.equal(await runCli(['verify', '--out', out], fine.parts), 0)
+})
+
 t.test('flow draw: one flow of a recorded run, by anybody', async t => {
   const { dir } = folder(t)
   const file = join(dir, 'results.json')

@@ -1,0 +1,87 @@
+import { endpointslices, pods, services } from '../../api/generated/resources.js'
+import type { EndpointSlice } from '../../api/generated/types.js'
+import { PodwireError } from '../../base/errors/podwire-error.js'
+import type { FlowRecord, MatrixRecord, RunRecord } from '../../base/results/run-record.js'
+import type { Client } from '../../client/client.js'
+import type { FlowRunOptions } from '../flow-run.js'
+import { FlowSession } from '../flow-session.js'
+import { runFlows } from '../run-flows.js'
+import { type ClusterObjects, planVerification, type VerifiedPair } from './plan-verification.js'
+
+export interface VerifyOptions extends Omit<FlowRunOptions, 'batches' | 'settleMs'> {
+  /** Only Pods and Services of this namespace; all when absent. */
+  readonly namespace: string | undefined
+}
+
+/** What a verification found, with what it did not ask. */
+export interface VerifyReport {
+  readonly record: RunRecord
+  readonly leftOut: readonly string[]
+}
+
+/** The objects are taken as they are; a change that is under way gets this long. */
+const settleMs = 2_000
+
+/**
+ * Predicts verdict and way of all pairs of the cluster, sends the packets and compares.
+ * Errors: NOT_FOUND when there is nobody to ask; as `runFlows`.
+ */
+export async function verify({ namespace, ...options }: VerifyOptions, signal: AbortSignal): Promise<VerifyReport> {
+  const session = new FlowSession(options, signal)
+  const facts = await session.facts().finally(() => session.close())
+  const { batches, leftOut } = planVerification(await readObjects(options.client, signal), facts, namespace)
+  const pairs = batches.flat()
+  if (pairs.length === 0) {
+    throw new PodwireError('NOT_FOUND', `there is no ready Pod${namespace === undefined ? '' : ` in namespace ${namespace}`} to ask`, {
+      hint: `kubectl get pods ${namespace === undefined ? '-A' : `-n ${namespace}`}`,
+    })
+  }
+  const record = await runFlows({ ...options, batches: batches.map(batch => batch.map(({ document }) => document)), settleMs }, signal)
+  return { record: { ...record, matrices: matricesOf(pairs, record.flows) }, leftOut }
+}
+
+async function readObjects(client: Client, signal: AbortSignal): Promise<ClusterObjects> {
+  const [podList, serviceList, sliceList] = await Promise.all([
+    client.list(pods, {}, signal),
+    client.list(services, {}, signal),
+    client.list(endpointslices, {}, signal),
+  ])
+  const served = new Map<string, Set<string>>()
+  for (const slice of sliceList.items) {
+    const nodes = nodesOf(slice)
+    if (nodes.length > 0) served.set(serviceOf(slice), new Set([...(served.get(serviceOf(slice)) ?? []), ...nodes]))
+  }
+  const foreign = new Set(sliceList.items.filter(leadsElsewhere).map(serviceOf))
+  return { pods: podList.items, services: serviceList.items, served, foreign }
+}
+
+const leadsElsewhere = ({ endpoints }: EndpointSlice): boolean => (endpoints ?? []).some(({ targetRef }) => targetRef?.kind !== 'Pod')
+
+/** The nodes of its endpoints that are ready; an endpoint outside the cluster is on none. */
+const nodesOf = ({ endpoints }: EndpointSlice): readonly string[] =>
+  (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).map(({ nodeName }) => nodeName ?? '')
+
+const serviceOf = ({ metadata }: EndpointSlice): string =>
+  `${metadata?.namespace}/${metadata?.labels?.['kubernetes.io/service-name'] ?? ''}`
+
+/** One matrix for Pods, one for hosts outside: their columns are others. */
+function matricesOf(pairs: readonly VerifiedPair[], flows: readonly FlowRecord[]): MatrixRecord[] {
+  const byName = new Map(flows.map(flow => [flow.name, flow]))
+  const isFromPod = ({ from }: VerifiedPair): boolean => from.includes('/')
+  return [
+    { name: 'from Pods', some: pairs.filter(isFromPod) },
+    { name: 'from outside', some: pairs.filter(pair => !isFromPod(pair)) },
+  ].flatMap(({ name, some }) => {
+    if (some.length === 0) return []
+    const rows = [...new Set(some.map(({ from }) => from))].sort()
+    const columns = [...new Set(some.map(({ to }) => to))]
+    const cells = some.map(({ from, to, expected, document }) => {
+      const flow = document.test.metadata.name
+      const { outcome, verdict = 'error' as const } = byName.get(flow) ?? {}
+      const seen =
+        outcome === 'delivered' ? ('.' as const) : outcome === undefined || outcome === 'not sent' ? ('#' as const) : ('X' as const)
+      return { row: rows.indexOf(from), column: columns.indexOf(to), expected, seen, verdict, flow }
+    })
+    return [{ name, rows, columns, cells }]
+  })
+}
