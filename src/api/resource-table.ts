@@ -132,6 +132,12 @@ const servedSubresources = new Set([
   'token',
 ])
 
+/** What upstream says of resources that have a successor. */
+const deprecations = new Map([
+  ['componentstatuses', 'v1 ComponentStatus is deprecated in v1.19+'],
+  ['endpoints', 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+])
+
 const pathOf = ({ group, version, resource }: Pick<ResourceFacts, 'group' | 'version' | 'resource'>): string =>
   `${group}/${version}/${resource}`
 const behaviourOf = new Map(behaviours.map(found => [pathOf(found.resource), found]))
@@ -150,6 +156,7 @@ function row(facts: ResourceFacts): ResourceType {
     subresources: facts.subresources?.filter(({ name }) => servedSubresources.has(name)) ?? [],
     strategy: strategy === plainStrategy ? { ...plainStrategy, hasGeneration: Boolean(fields.spec && fields.status) } : strategy,
     columns,
+    warnings: [deprecations.get(facts.resource) ?? []].flat(),
     ...(storedAs && { storedAs }),
   }
 }

@@ -23,6 +23,8 @@ export interface ResourceType<T extends KubeObject = KubeObject> extends ApiReso
   readonly subresources: readonly SubresourceFacts[]
   readonly strategy: Strategy<T>
   readonly columns: readonly TableColumn<T>[]
+  /** For whoever uses this resource or this version of it. */
+  readonly warnings: readonly string[]
   /** What the facts do not say; set for resources that a CustomResourceDefinition describes. */
   readonly custom?: CustomBehaviour
   /** Set where the object is stored as another resource's: another version of it, or the same thing in another group. */
@@ -43,8 +45,6 @@ export interface CustomBehaviour {
   /** The version in which objects are stored. */
   readonly storageVersion: string
   readonly listKind: string
-  /** For whoever uses this version. */
-  readonly warnings: readonly string[]
   readonly scale?: ScalePaths
   /** Reads a body: what the schema does not know is left out. */
   decode(value: JsonObject): Decoded

@@ -40,7 +40,6 @@ function rowOf(definition: CustomResourceDefinition, version: CustomResourceDefi
     schema: resourceFieldSchema(schema),
     storageVersion: versions.find(({ storage }) => storage)!.name,
     listKind,
-    warnings: warningsOf(definition, version),
     ...(scale && { scale }),
     decode(value) {
       const { value: object, unknownFields, problem } = pruneObject(value, schema)
@@ -55,6 +54,7 @@ function rowOf(definition: CustomResourceDefinition, version: CustomResourceDefi
     resource: plural,
     kind,
     singular,
+    warnings: warningsOf(definition, version),
     namespaced: scope === 'Namespaced',
     typePath,
     shortNames,

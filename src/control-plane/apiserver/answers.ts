@@ -35,9 +35,25 @@ export const asYaml = (answer: Answer): Answer => ({
   body: stringify(JSON.parse(answer.body.toString())),
 })
 
-/** RFC 7234 warnings, as kubectl prints them. */
-export const warningHeader = (messages: readonly string[]): Readonly<Record<string, readonly string[]>> =>
-  messages.length === 0 ? {} : { warning: messages.map(message => `299 - ${JSON.stringify(message)}`) }
+/** Upstream's limits: beyond the whole, each warning is cut; what then is still too much is left out. */
+const longestWarnings = 4096
+const longestCutWarning = 256
+
+/** Adds RFC 7234 warnings to what will be answered, as kubectl prints them; each once. */
+export function warn(response: ApiServerResponse, messages: readonly string[]): void {
+  const said = [response.getHeader('warning') ?? []].flat().map(String)
+  const texts = messages.map(message => message.replace(/\p{Cc}/gu, ' '))
+  const isLong = texts.reduce((sum, { length }) => sum + length, 0) > longestWarnings
+  let room = longestWarnings - said.reduce((sum, { length }) => sum + length, 0)
+  for (const text of texts) {
+    const quoted = JSON.stringify(isLong ? text.slice(0, longestCutWarning) : text)
+    room -= quoted.length
+    if (room < 0) break
+    // A header carries bytes: those of the text in UTF-8.
+    said.push(`299 - ${Buffer.from(quoted).toString('latin1')}`)
+  }
+  if (said.length > 0) response.setHeader('warning', [...new Set(said)])
+}
 
 export function send(response: ApiServerResponse, { status, contentType, body, headers = {} }: Answer): void {
   if (response.headersSent) {

@@ -25,7 +25,7 @@ import type { Store } from '../store/store.js'
 import { openAccess } from './access.js'
 import { admissionChain } from './admission/admission-chain.js'
 import { admissionPlugins } from './admission/plugins.js'
-import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer, warningHeader } from './answers.js'
+import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer, warn } from './answers.js'
 import type { ApiServerRequest } from './authentication.js'
 import { ensureBootstrapPolicy } from './authorization/ensure-bootstrap-policy.js'
 import { policyObjects } from './authorization/policy-objects.js'
@@ -122,8 +122,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     if (target) {
       const ended = resources.ended(target.resource)
       const signal = ended ? AbortSignal.any([stop.signal, ended]) : stop.signal
-      const { warnings = [] } = target.resource.custom ?? {}
-      if (warnings.length > 0) response.setHeader('warning', [...(warningHeader(warnings).warning ?? [])])
+      warn(response, target.resource.warnings)
       return handleResource({ request, response, upgrade, target, user, query, signal })
     }
     const found =

@@ -1,6 +1,5 @@
 import { poddisruptionbudgets, pods } from '../../api/generated/resources.js'
 import type { Eviction, Pod, PodDisruptionBudget } from '../../api/generated/types.js'
-import type { Draft } from '../../api/json.js'
 import type { KubeObject } from '../../api/resource-type.js'
 import { selectorMatches } from '../../api/selector.js'
 import { badRequest, forbiddenRequest, internalError, notFound, refusal } from '../../api/status.js'
@@ -103,7 +102,7 @@ function spent(budget: PodDisruptionBudget, pod: string): WritableObject {
   if (disruptionsAllowed === 0) {
     throw overBudget(`The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`)
   }
-  const after = structuredClone(budget) as unknown as WritableObject
+  const after = ofAnyVersion(budget)
   const disrupted = { ...disruptedPods, [pod]: timeText(Date.now()) }
   after.status = { ...budget.status, disruptionsAllowed: disruptionsAllowed - 1, disruptedPods: disrupted }
   return after
@@ -119,7 +118,7 @@ const overBudget = (message: string, retryAfterSeconds?: number): Error =>
 
 /** The Pod with the condition by which its owners know that it did not fail. */
 function marked(pod: Pod): WritableObject {
-  const after = structuredClone(pod as KubeObject) as Draft<Pod>
+  const after = ofAnyVersion(pod)
   const others = pod.status?.conditions?.filter(({ type }) => type !== 'DisruptionTarget') ?? []
   const condition = {
     type: 'DisruptionTarget',
@@ -128,6 +127,13 @@ function marked(pod: Pod): WritableObject {
     message: 'Eviction API: evicting',
     lastTransitionTime: timeText(Date.now()),
   }
-  after.status = { ...after.status, conditions: [...others, condition] }
-  return after as WritableObject
+  after.status = { ...pod.status, conditions: [...others, condition] }
+  return after
+}
+
+/** A copy that names no version: what is done to it is done again when another eviction was faster. */
+function ofAnyVersion(object: KubeObject): WritableObject {
+  const copy = structuredClone(object) as WritableObject
+  delete copy.metadata.resourceVersion
+  return copy
 }

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.js'
 import type { Access } from './access.js'
 import type { AdmissionChain } from './admission/admission-chain.js'
 import { refuseTokenOfOthers } from './admission/node-restriction.js'
-import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warningHeader } from './answers.js'
+import { type Answer, type ApiServerResponse, asYaml, bytesAnswer, jsonAnswer, warn } from './answers.js'
 import type { ApiServerRequest, User } from './authentication.js'
 import type { PolicyObjects } from './authorization/policy-objects.js'
 import { withApproval } from './certificate-approval.js'
@@ -113,6 +113,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
       case 'POST': {
         if (resource.namespaced && namespace === undefined) throw methodNotSupported(resource, 'create')
         const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
+        warn(response, warnings)
         if (isReview(resource.kind)) {
           const status = await reviewStatus(access, { kind: resource.kind, namespace, object, user: exchange.user })
           return jsonAnswer({ ...object, ...apiNames(resource), status }, 201)
@@ -122,7 +123,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
           ...terms(exchange),
           manager: managerOf(request, query),
         })
-        return objectAnswer(exchange, stored, { status: 201, warnings })
+        return objectAnswer(exchange, stored, 201)
       }
       case 'DELETE': {
         const options = await deleteOptions(request, query)
@@ -193,7 +194,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
       force: booleanParameter(query, 'force'),
       config: asJson(wanted as KubeObject),
     })
-    return objectAnswer(exchange, stored, { status: created ? 201 : 200 })
+    return objectAnswer(exchange, stored, created ? 201 : 200)
   }
 
   interface WriteForm {
@@ -206,16 +207,15 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
 
   /** PUT and PATCH of an object or of a view of it. */
   async function write(exchange: Exchange, at: ObjectKey, { expected, read, merge }: WriteForm): Promise<Answer> {
-    const { request, target, query } = exchange
+    const { request, response, target, query } = exchange
     const { resource, subresource } = target
     const validation = fieldValidation(query)
     const mediaType = mediaTypeOf(request)
     const isPatch = request.method === 'PATCH'
     if (isPatch) patched({}, mediaType === 'application/json-patch+json' ? [] : {}, mediaType, expected) // 415 before the body is read.
     const body = await bodyOf(request)
-    let warnings: readonly string[] = []
     const put = isPatch ? undefined : objectOfBody(body, expected, validation)
-    if (put) warnings = put.warnings
+    warn(response, put?.warnings ?? [])
     const stored = await writer.update({
       resource,
       at,
@@ -226,16 +226,14 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
         if (put) return merge(current, put.object)
         const before = read(current)
         const result = objectOfPatch(patched(before, body.value, mediaType, expected), body, expected, validation)
-        warnings = result.warnings
+        warn(response, result.warnings)
         const after = merge(current, result.object)
         // A patch that does not speak of the version applies to whatever is there.
         if (!patchNamesVersion(body)) delete after.metadata.resourceVersion
         return after
       },
     })
-    return expected === scaleBody
-      ? { ...jsonAnswer(scaleOf(stored.object, resource.custom?.scale)), headers: warningHeader(warnings) }
-      : objectAnswer(exchange, stored, { warnings })
+    return expected === scaleBody ? jsonAnswer(scaleOf(stored.object, resource.custom?.scale)) : objectAnswer(exchange, stored)
   }
 
   async function sub(exchange: Exchange, at: ObjectKey): Promise<Answer | undefined> {
@@ -332,17 +330,8 @@ function includeObject(query: URLSearchParams): IncludeObject {
   throw badRequest(`unrecognized includeObject value: ${JSON.stringify(text)}`)
 }
 
-interface AnswerOptions {
-  readonly status?: number
-  readonly warnings?: readonly string[]
-}
-
 /** One object in the form its reader asked for. */
-function objectAnswer(
-  { request, target, query }: Exchange,
-  { object, bytes }: StoredObject,
-  { status = 200, warnings = [] }: AnswerOptions = {},
-): Answer {
+function objectAnswer({ request, target, query }: Exchange, { object, bytes }: StoredObject, status = 200): Answer {
   const { form, yaml } = answerForm(request)
   const { resourceVersion = '' } = object.metadata
   const answer =
@@ -351,7 +340,7 @@ function objectAnswer(
       : form === 'metadata'
         ? jsonAnswer(partialMetadata(object), status)
         : bytesAnswer(bytes, status)
-  return { ...(yaml ? asYaml(answer) : answer), headers: warningHeader(warnings) }
+  return yaml ? asYaml(answer) : answer
 }
 
 /** The object in the namespace of the path. Throws 400 when it names another. */

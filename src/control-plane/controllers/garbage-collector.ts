@@ -1,8 +1,8 @@
-import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
+import type { ObjectKey } from '../../api/api-resource.js'
 import type { OwnerReference } from '../../api/generated/types.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
 import type { ApiObject } from '../../client/client.js'
-import type { Collection } from './collections.js'
+import type { Collection, Collections } from './collections.js'
 import { type Controller, type ControllerParts, keyedController } from './controller.js'
 import { onObjectChange } from './object-changes.js'
 
@@ -10,7 +10,7 @@ const foreground = 'foregroundDeletion'
 const orphan = 'orphan'
 
 interface Parts extends ControllerParts {
-  readonly collections: readonly Collection[]
+  readonly collections: Collections
 }
 
 interface Found {
@@ -50,7 +50,9 @@ export function garbageCollector(parts: Parts): Controller {
   ): Promise<ApiObject | 'unknown kind' | undefined> {
     const known = objects.get(owner.uid)
     if (known) return known.object
-    const collection = collections.find(({ resource }) => apiVersionOf(resource) === owner.apiVersion && resource.kind === owner.kind)
+    const collection = collections
+      .all()
+      .find(({ resource }) => resource.kind === owner.kind && resource.group === groupOf(owner.apiVersion))
     if (!collection) return 'unknown kind' // Whoever serves that kind must say when it is gone.
     try {
       const found = await client.get(collection.resource, placeOf(collection, namespace, owner.name), signal)
@@ -124,9 +126,9 @@ export function garbageCollector(parts: Parts): Controller {
     name: 'garbage-collector',
     parts,
     workers: 8,
-    reads: collections.map(({ informer }) => informer),
+    reads: collections.builtIn.map(({ informer }) => informer),
     watch(queue) {
-      for (const collection of collections) {
+      collections.onFollow(collection => {
         onObjectChange(collection.informer, (before, after) => {
           index(collection, before, after)
           const { uid = '', deletionTimestamp, ownerReferences = [] } = (after ?? before)?.metadata ?? {}
@@ -135,7 +137,7 @@ export function garbageCollector(parts: Parts): Controller {
           // An owner that waits in the foreground may have waited for this one.
           for (const owner of before?.metadata?.ownerReferences ?? []) if (objects.has(owner.uid)) queue.add(owner.uid)
         })
-      }
+      })
     },
     async reconcile(uid, _queue, signal) {
       const found = objects.get(uid)
@@ -150,6 +152,9 @@ export function garbageCollector(parts: Parts): Controller {
 
 const placeOf = ({ resource }: Collection, namespace: string | undefined, name: string): ObjectKey =>
   resource.namespaced ? { namespace, name } : { name }
+
+/** An owner may be named in any version of its group. */
+const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(apiVersion.indexOf('/'), 0))
 
 /** What has gone meanwhile, or been replaced by another of its name, needs nothing more. */
 async function ignoreGone(write: () => Promise<unknown>): Promise<void> {

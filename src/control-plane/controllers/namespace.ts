@@ -6,15 +6,15 @@ import { isPodwireError } from '../../base/errors/podwire-error.js'
 import type { ApiObject } from '../../client/client.js'
 import { keyOfObject } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
-import type { Collection } from './collections.js'
+import type { Collections } from './collections.js'
 import { type Controller, type ControllerParts, keyedController } from './controller.js'
 import { onObjectChange } from './object-changes.js'
 
 interface Parts extends ControllerParts {
   readonly namespaces: Informer<Namespace>
-  readonly collections: readonly Collection[]
-  /** Every namespaced resource, also those that no informer follows. */
-  readonly namespacedResources: readonly ApiResource<ApiObject>[]
+  readonly collections: Collections
+  /** Namespaced resources that no informer follows. */
+  readonly otherResources: readonly ApiResource<ApiObject>[]
 }
 
 /** Content that no informer follows is looked at again after so long. */
@@ -22,7 +22,7 @@ const lookAgainMs = 2_000
 
 /** Empties namespaces that are being deleted, then lets them go. */
 export function namespaceController(parts: Parts): Controller {
-  const { client, namespaces, collections, namespacedResources } = parts
+  const { client, namespaces, collections, otherResources } = parts
 
   async function deleteContent(resource: ApiResource<ApiObject>, namespace: string, signal: AbortSignal): Promise<number> {
     const { items } = await client.list(resource, { namespace }, signal)
@@ -46,19 +46,20 @@ export function namespaceController(parts: Parts): Controller {
     reads: [namespaces],
     watch(queue) {
       onObjectChange(namespaces, (_before, after) => after && queue.add(keyOfObject(after)))
-      for (const { resource, informer } of collections) {
-        if (!resource.namespaced) continue
+      collections.onFollow(({ resource, informer }) => {
+        if (!resource.namespaced) return
         onObjectChange(informer, (before, after) => {
           const namespace = before?.metadata?.namespace
           if (!after && namespace !== undefined && namespaces.get(namespace)?.metadata?.deletionTimestamp !== undefined)
             queue.add(namespace)
         })
-      }
+      })
     },
     async reconcile(name, queue, signal) {
       const namespace = namespaces.get(name)
       if (namespace?.metadata?.deletionTimestamp === undefined || !namespace.spec?.finalizers?.includes('kubernetes')) return
-      const left = await Promise.all(namespacedResources.map(resource => deleteContent(resource, name, signal)))
+      const followed = collections.all().flatMap(({ resource }) => (resource.namespaced ? resource : []))
+      const left = await Promise.all([...followed, ...otherResources].map(resource => deleteContent(resource, name, signal)))
       if (left.some(count => count > 0)) {
         queue.addAfter(name, lookAgainMs)
         return

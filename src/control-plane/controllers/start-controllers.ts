@@ -4,9 +4,11 @@ import {
   certificatesigningrequests,
   clusterroles,
   configmaps,
+  customresourcedefinitions,
   deployments,
   endpoints,
   endpointslices,
+  events,
   ipaddresses,
   leases,
   namespaces,
@@ -32,7 +34,7 @@ import type { Informer } from '../../client/informer.js'
 import { certificateApprover } from './certificate-approver.js'
 import { certificateSigner } from './certificate-signer.js'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.js'
-import type { Collection } from './collections.js'
+import { type Collection, followCollections } from './collections.js'
 import type { Controller, ControllerParts } from './controller.js'
 import { deploymentController } from './deployment.js'
 import { disruptionController } from './disruption.js'
@@ -64,11 +66,14 @@ export interface StartControllersOptions extends Pick<ControllerParts, 'log'> {
  */
 export async function startControllers({ client, config, signal, log, clock }: StartControllersOptions): Promise<void> {
   const running: Promise<void>[] = []
-  const collections: Collection[] = []
-  const follow = <T extends ApiObject>(resource: ApiResource<T>): Informer<T> => {
+  const builtIn: Collection[] = []
+  const informerOf = <T extends ApiObject>(resource: ApiResource<T>): Informer<T> => {
     const onError = (error: unknown) => log.warn({ resource: resource.resource, err: error }, 'lists again')
-    const informer = createInformer(client, resource, { onError, ...(clock && { clock }) })
-    collections.push({ resource: resource as ApiResource<ApiObject>, informer: informer as Informer<ApiObject> })
+    return createInformer(client, resource, { onError, ...(clock && { clock }) })
+  }
+  const follow = <T extends ApiObject>(resource: ApiResource<T>): Informer<T> => {
+    const informer = informerOf(resource)
+    builtIn.push({ resource: resource as ApiResource<ApiObject>, informer: informer as Informer<ApiObject> })
     return informer
   }
   const informers = {
@@ -76,6 +81,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     certificateRequests: follow(certificatesigningrequests),
     clusterRoles: follow(clusterroles),
     configMaps: follow(configmaps),
+    definitions: follow(customresourcedefinitions),
     deployments: follow(deployments),
     endpoints: follow(endpoints),
     endpointSlices: follow(endpointslices),
@@ -104,7 +110,12 @@ export async function startControllers({ client, config, signal, log, clock }: S
       }),
     ),
   }))
-  const namespacedResources = resourceTable.filter(({ namespaced, verbs }) => namespaced && verbs.includes('delete'))
+  const owned = resourceTable.filter(({ storedAs, verbs }) => !storedAs && ['delete', 'list', 'watch'].every(verb => verbs.includes(verb)))
+  const isFollowed = (row: ApiResource) =>
+    builtIn.some(({ resource }) => resource.group === row.group && resource.resource === row.resource)
+  // Every kind may own and be owned; only events, which are many, belong to nobody.
+  for (const row of owned) if (row.resource !== events.resource && !isFollowed(row)) follow(row as ApiResource<ApiObject>)
+  const collections = followCollections({ builtIn, definitions: informers.definitions, follow: informerOf }, signal)
 
   const { caFile, caKeyFile } = config.tls
   const ca = readFileSync(caFile, 'utf8')
@@ -130,10 +141,10 @@ export async function startControllers({ client, config, signal, log, clock }: S
     ...(caKeyFile === undefined ? [] : [certificateSigner({ ...parts, authority: { cert: ca, key: readFileSync(caKeyFile, 'utf8') } })]),
     claimProtection(parts),
     volumeProtection(parts),
-    namespaceController({ ...parts, collections, namespacedResources }),
+    namespaceController({ ...parts, collections, otherResources: [events] }),
     garbageCollector({ ...parts, collections }),
   ]
   for (const controller of controllers) running.push(controller.run(signal))
-  for (const { informer } of collections) running.push(informer.run(signal))
+  for (const { informer } of builtIn) running.push(informer.run(signal))
   await Promise.all(running)
 }

@@ -72,6 +72,26 @@ t.test('an eviction keeps to the budget, and kubectl drain empties a node', t =>
   }),
 )
 
+t.test('evictions at the same time do not refuse each other', t =>
+  withControlPlane(t, { nodes: ['node-1'] }, async ({ client, api, until }) => {
+    await client.create(deployments, deploymentOf('web', { replicas: 4 }))
+    const selector = { matchLabels: { app: 'web' } }
+    await client.create(poddisruptionbudgets, { metadata: { name: 'web', namespace: 'default' }, spec: { minAvailable: 0, selector } })
+    const budgets = { resource: poddisruptionbudgets, namespace: 'default' }
+    await until(budgets, 'a budget that gives all', ([budget]) => budget?.status?.disruptionsAllowed === 4)
+    const { items } = await client.list(pods, { namespace: 'default' })
+    const answers = await Promise.all(
+      items.map(({ metadata: { name = '' } = {} }) =>
+        apiRequest(api, `/api/v1/namespaces/default/pods/${name}/eviction`, { method: 'POST', body: { metadata: { name } } }),
+      ),
+    )
+    t.strictSame(
+      answers.map(({ status }) => status),
+      [201, 201, 201, 201],
+    )
+  }),
+)
+
 async function certificateRequest(name: string, extensions: readonly x509.Extension[] = []): Promise<string> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])

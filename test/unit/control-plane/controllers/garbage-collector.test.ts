@@ -1,6 +1,16 @@
 import t, { type Test } from 'tap'
-import { configmaps, deployments, namespaces, pods, replicasets, serviceaccounts } from '../../../../src/api/generated/resources.js'
-import type { ConfigMap } from '../../../../src/api/generated/types.js'
+import type { ApiResource } from '../../../../src/api/api-resource.js'
+import {
+  configmaps,
+  customresourcedefinitions,
+  deployments,
+  jobs,
+  namespaces,
+  pods,
+  replicasets,
+  serviceaccounts,
+} from '../../../../src/api/generated/resources.js'
+import type { ConfigMap, CustomResourceDefinition } from '../../../../src/api/generated/types.js'
 import type { Client } from '../../../../src/client/client.js'
 import { deploymentOf, type TestControlPlane, withControlPlane } from '../../../support/control-plane.js'
 
@@ -111,5 +121,58 @@ t.test('namespaces: each has its defaults, mended when lost; deleting one emptie
       const { items } = await client.list(resource as typeof pods, { namespace: 'shop' })
       t.equal(items.length, 0, `no ${resource.resource}`)
     }
+  })
+})
+
+/** A kind that is defined while the controllers run. */
+const widgets: ApiResource<ConfigMap> = {
+  ...configmaps,
+  group: 'example.com',
+  version: 'v1',
+  resource: 'widgets',
+  kind: 'Widget',
+}
+const definition: CustomResourceDefinition = {
+  metadata: { name: 'widgets.example.com' },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: 'widgets', kind: 'Widget' },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+  },
+}
+const isEstablished = ([found]: readonly CustomResourceDefinition[]) =>
+  found?.status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false
+
+t.test('every kind may own: a Job is orphaned from, objects of a new kind own and are owned', async t => {
+  await withControlPlane(t, {}, async cluster => {
+    const { client, until } = cluster
+    const job = await client.create(jobs, {
+      metadata: { name: 'job', namespace: 'default' },
+      spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'podwire/toolbox' }] } } },
+    })
+    const ownedBy = (name: string, apiVersion: string, kind: string, uid = '') => ({
+      metadata: { name: `of-${name}`, namespace: 'default', ownerReferences: [{ apiVersion, kind, name, uid }] },
+    })
+    await client.create(configmaps, ownedBy('job', 'batch/v1', 'Job', job.metadata?.uid))
+    await client.delete(jobs, at('job'), { propagationPolicy: 'Orphan' })
+    await until({ resource: jobs }, 'no Job', found => found.length === 0)
+    t.same((await client.get(configmaps, at('of-job'))).metadata?.ownerReferences ?? [], [])
+
+    await client.create(customresourcedefinitions, definition)
+    await until({ resource: customresourcedefinitions }, 'an established definition', isEstablished)
+    const widget = await client.create(widgets, { metadata: { name: 'widget', namespace: 'default' } })
+    // Another version of the group names the same kind.
+    await client.create(configmaps, ownedBy('widget', 'example.com/v2', 'Widget', widget.metadata?.uid))
+    await client.create(widgets, ownedBy('never', 'v1', 'ConfigMap', '00000000-0000-4000-8000-000000000000'))
+    await until({ resource: widgets, namespace: 'default' }, 'one that has no owner', found => found.length === 1)
+    await client.delete(widgets, at('widget'))
+    await isLeft(cluster, 'of-job')
+
+    await client.create(namespaces, { metadata: { name: 'shop' } })
+    await client.create(widgets, { metadata: { name: 'widget', namespace: 'shop' } })
+    await client.delete(namespaces, { name: 'shop' })
+    await until({ resource: namespaces, fieldSelector: 'metadata.name=shop' }, 'no namespace', found => found.length === 0)
+    t.same((await client.list(widgets)).items, [])
   })
 })
