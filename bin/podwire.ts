@@ -16,6 +16,7 @@ import { processTerminal } from '../src/cli/terminal.js'
 import type { Client } from '../src/client/client.js'
 import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
+import { explainFlow } from '../src/flow/explain/explain-flow.js'
 import type { FlowLab } from '../src/flow/flow-lab.js'
 import { readFlowFiles } from '../src/flow/read-flow-files.js'
 import { runFlows } from '../src/flow/run-flows.js'
@@ -84,6 +85,8 @@ const parts: Parts = {
     return runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches }, signal)
   },
   verify: async ({ lab, ...run }, signal) => verify({ ...run, ...(await flowLab(lab, run.client, signal)) }, signal),
+  traceFlow: async ({ lab, ...asked }, signal) =>
+    (await explainFlow({ ...asked, ...(await flowLab(lab, asked.client, signal)) }, signal)).record,
   workloads,
   runWorkload,
   renderReport,

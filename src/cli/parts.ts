@@ -31,6 +31,17 @@ export interface VerifyReport {
   readonly leftOut: readonly string[]
 }
 
+/** One packet that `trace` or `why` is asked about. */
+export interface AskedOptions extends Omit<FlowRunOptions, 'files' | 'onFlow'> {
+  readonly question: {
+    readonly from: string
+    readonly to: string
+    readonly namespace: string
+    readonly protocol: 'tcp' | 'udp' | 'icmp'
+    readonly size?: number | 'mtu'
+  }
+}
+
 /** What `podwire agent --only proxy` was told; it counts more than the configuration file. */
 export interface ProxyAgentOptions {
   readonly configFile?: string
@@ -64,6 +75,8 @@ export interface Parts {
   runFlows(options: FlowRunOptions, signal: AbortSignal): Promise<RunRecord>
   /** Predicts and proves who reaches whom. */
   verify(options: VerifyOptions, signal: AbortSignal): Promise<VerifyReport>
+  /** Sends one packet and explains its hops. */
+  traceFlow(options: AskedOptions, signal: AbortSignal): Promise<FlowRecord>
   /** The subjects of `podwire bench`. */
   readonly workloads: readonly Workload[]
   runWorkload(options: RunWorkloadOptions, signal: AbortSignal): Promise<BenchRecord>

@@ -12,6 +12,7 @@ import { logsCommand } from './commands/logs.js'
 import { nodeCommand } from './commands/node.js'
 import { setCommand } from './commands/set.js'
 import { statusCommand } from './commands/status.js'
+import { traceCommand } from './commands/trace.js'
 import { upCommand } from './commands/up.js'
 import { verifyCommand } from './commands/verify.js'
 import type { Parts } from './parts.js'
@@ -28,6 +29,7 @@ const factories: readonly CommandFactory[] = [
   statusCommand,
   flowCommand,
   verifyCommand,
+  traceCommand,
   benchCommand,
   nodeCommand,
   setCommand,

@@ -29,7 +29,10 @@ export function textLadder(flow: FlowRecord, paint: Paint): string {
   const width = Math.max(0, ...flow.ladder.map(({ at }) => at.length))
   const lines = (['path', 'reply'] as const).flatMap(leg => {
     const steps = flow.ladder.filter(step => step.leg === leg)
-    return steps.map((step, i) => `  ${(i === 0 ? leg : '').padEnd(6)}${ladderLine(step, i === 0, width, paint)}`)
+    return steps.flatMap((step, i) => [
+      `  ${(i === 0 ? leg : '').padEnd(6)}${ladderLine(step, i === 0, width, paint)}`,
+      ...(step.hop?.by ?? []).map(line => `  ${' '.repeat(6 + width + 7)}${paint(`↳ ${line}`, 'dim')}`),
+    ])
   })
   const findings = flow.findings.flatMap(({ severity, message, where, nearest, frame, why }) => [
     `  ${paint(severity, severity === 'warn' ? 'yellow' : 'red')} ${where === undefined ? '' : `${where} `}${message}`,

@@ -1,9 +1,8 @@
 import { PodwireError } from '../base/errors/podwire-error.js'
 import type { Finding, FlowRecord, Verdict } from '../base/results/run-record.js'
 import { systemClock } from '../base/time/clock.js'
-import type { BoundTest } from './bind.js'
-import { describeBound } from './bound.js'
 import type { CaptureRun } from './capture-run.js'
+import { boundText, emptyRecord, sentText, verdictOf } from './flow-record.js'
 import type { FlowSession, FlowSessionOptions } from './flow-session.js'
 import { buildLadder } from './ladder.js'
 import type { FlowDocument } from './parse-flow-file.js'
@@ -191,30 +190,6 @@ const unsent = ({ document, unwatchedMs, settled }: Prepared, error: unknown): F
   durationMs: unwatchedMs,
 })
 
-const emptyRecord = (document: FlowDocument) => ({
-  ...identityOf(document),
-  sent: '',
-  outcome: 'not sent',
-  bound: {},
-  ladder: [],
-  conntrack: [],
-  findings: [],
-})
-
-const identityOf = ({ file, test }: FlowDocument) => ({
-  name: test.metadata.name,
-  file,
-  ...(test.metadata.description !== undefined && { description: test.metadata.description }),
-})
-
-const boundText = (bindings: BoundTest['bindings']): Record<string, string> =>
-  Object.fromEntries([...bindings].map(([alias, bound]) => [alias, describeBound(bound)]))
-
-const sentText = ({ rounds }: SentFlow): string => {
-  const text = (rounds[0] ?? []).map(({ planned }) => planned.text).join(', then ')
-  return rounds.length > 1 ? `${rounds.length} × ${text}` : text
-}
-
 const isAsExpected = (document: FlowDocument, sent: SentFlow): boolean => {
   const { outcome } = document.test.spec.expect
   const ended = outcomeOf(sent, outcome)
@@ -244,11 +219,6 @@ const watchedOtherwise = (watched: string, unwatched: string | undefined): Findi
           message: `without captures it ended ${unwatched}, with them ${watched}: watching changed it, or the lab was not at rest`,
         },
       ]
-
-function verdictOf(findings: readonly Finding[]): Verdict {
-  for (const severity of ['fail', 'error', 'warn'] as const) if (findings.some(finding => finding.severity === severity)) return severity
-  return 'pass'
-}
 
 const messageOf = (error: unknown): string =>
   error instanceof PodwireError ? `${error.code} ${error.message}${error.hint ? ` (${error.hint})` : ''}` : String(error)

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 
 import { pods } from '../api/generated/resources.js'
 import { builtProgram } from '../kernel/built-program.js'
+import type { Host } from '../kernel/host.js'
 import { type BoundTest, bindTest, boundPod } from './bind.js'
 import type { BoundPod } from './bound.js'
 import { type CaptureRun, captureFilter, startCaptureRun, watchedHost, watchedPod } from './capture-run.js'
@@ -73,6 +74,11 @@ export class FlowSession {
       everything.filter(bound => bound.kind !== 'host' || bound.role === 'external').flatMap(({ ip }) => ip ?? []),
     )
     return startCaptureRun({ namespaces, filter, pcapngFile }, this.signal)
+  }
+
+  /** Puts a UDP datagram with this payload on the `lo` of a host. */
+  async mark(key: string, host: Host, payload: string): Promise<void> {
+    await this.#probers.of(key, host).perform({ do: 'mark', payload }, this.signal)
   }
 
   close(): Promise<void> {

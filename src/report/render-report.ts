@@ -142,7 +142,7 @@ function tableRow(step: LadderStep, i: number, ladder: readonly LadderStep[]): M
   const { kind, leg, at, dir, hop, expected } = step
   const said = kind === 'missing' ? `not seen${expected === undefined ? '' : `: ${expected}`}` : (hop?.summary ?? '')
   const changed = kind === 'forbidden' ? 'must not be here' : (hop?.changes.join(', ') ?? '')
-  return html`<tr class="${kind}"><td class="number">${i + 1}</td><td>${leg === 'path' ? 'there' : 'back'}</td><td class="mono">${at}</td><td>${dir}</td><td class="mono">${hop ? `${hop.owner} ${hop.interface}` : ''}</td><td class="mono">${said}</td><td class="mono">${changed}</td><td class="number">${microsSinceFirst(step, ladder)}</td><td class="number">${hop?.frame}</td></tr>
+  return html`<tr class="${kind}"><td class="number">${i + 1}</td><td>${leg === 'path' ? 'there' : 'back'}</td><td class="mono">${at}</td><td>${dir}</td><td class="mono">${hop ? `${hop.owner} ${hop.interface}` : ''}</td><td class="mono">${said}</td><td class="mono">${changed}${(hop?.by ?? []).map(line => html`<br><span class="soft">↳ ${line}</span>`)}</td><td class="number">${microsSinceFirst(step, ladder)}</td><td class="number">${hop?.frame}</td></tr>
 `
 }
 

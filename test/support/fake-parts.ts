@@ -98,6 +98,10 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       calls.push(`verify ${namespace ?? 'all'}`)
       return { record, leftOut: ['headless Services: shop/cache'] }
     },
+    traceFlow: async ({ question: { from, to } }) => {
+      calls.push(`trace ${from} ${to}`)
+      return record.flows[0]!
+    },
     renderReport: () => '<html>',
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),

@@ -23,6 +23,8 @@ export const HopRecord = z.strictObject({
   /** What differs from the hop before, as chips: `dst 10.96.0.10:80 → 10.244.2.9:8080`, `ttl 64 → 63`, `+VXLAN vni 1`. */
   changes: z.array(z.string()),
   headers: z.record(z.string(), z.unknown()),
+  /** What made it so: the rules, routes, entries of tables, and the objects behind them. One line each. */
+  by: z.array(z.string()).optional(),
 })
 export type HopRecord = z.infer<typeof HopRecord>
 
@@ -64,6 +66,21 @@ export const ConntrackRecord = z.strictObject({
 })
 export type ConntrackRecord = z.infer<typeof ConntrackRecord>
 
+/** Why a flow ended as it did. */
+export const CauseRecord = z.strictObject({
+  /** Stable, for programs: `no-endpoints`, `br-netfilter-off`. */
+  code: z.string(),
+  /** What is wrong, in one sentence that names the object. */
+  message: z.string(),
+  /** The host and what of it: `node-2: ip filter FORWARD`. */
+  where: z.string().optional(),
+  /** The rule, route or entry, as its own tool prints it. */
+  evidence: z.array(z.string()),
+  /** The command that mends it or shows more. */
+  mend: z.string().optional(),
+})
+export type CauseRecord = z.infer<typeof CauseRecord>
+
 export const FlowRecord = z.strictObject({
   name: z.string(),
   description: z.string().optional(),
@@ -81,6 +98,8 @@ export const FlowRecord = z.strictObject({
   findings: z.array(Finding),
   /** How the same flow ended without any capture running; must equal `outcome`. */
   outcomeUnwatched: z.string().optional(),
+  /** Of a flow that `why` was asked about. */
+  causes: z.array(CauseRecord).optional(),
 })
 export type FlowRecord = z.infer<typeof FlowRecord>
 
