@@ -77,13 +77,19 @@ export const rooms = [
     what: 'workloads, samples, statistics',
     may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'lab', 'flow'],
   },
+  {
+    room: 'cni-conformance',
+    layer: 6,
+    what: 'the rules of CNI 1.1 as cases that run against any plugin binary',
+    may: ['base/errors', 'kernel'],
+  },
   { room: 'report', layer: 6, what: 'one self-contained page from a RunRecord', may: base },
 
   {
     room: 'cli',
     layer: 7,
     what: 'commands and their wording',
-    may: [...base, 'api', 'kernel', 'client', 'lab', 'flow', 'bench', 'report'],
+    may: [...base, 'api', 'kernel', 'client', 'lab', 'flow', 'bench', 'cni-conformance', 'report'],
   },
 ]
 

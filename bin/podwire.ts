@@ -16,6 +16,7 @@ import { processTerminal } from '../src/cli/terminal.js'
 import type { Client } from '../src/client/client.js'
 import { createClient } from '../src/client/http-client.js'
 import { loadKubeconfig } from '../src/client/kubeconfig.js'
+import { runConformance } from '../src/cni-conformance/run-conformance.js'
 import { explainFlow } from '../src/flow/explain/explain-flow.js'
 import type { FlowLab } from '../src/flow/flow-lab.js'
 import { readFlowFiles } from '../src/flow/read-flow-files.js'
@@ -89,6 +90,7 @@ const parts: Parts = {
     (await explainFlow({ ...asked, ...(await flowLab(lab, asked.client, signal)) }, signal)).record,
   workloads,
   runWorkload,
+  runConformance,
   renderReport,
   renderLadder: standaloneLadderSvg,
   runProxyAgent: (options, signal) =>

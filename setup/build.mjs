@@ -3,7 +3,7 @@
  * A source that has not changed since its output was made is left alone.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -42,3 +42,6 @@ for (const file of sources.filter(name => name.endsWith('.c'))) {
   })
   if (status !== 0) throw new Error(`cc could not compile bin/${file}: ${error?.message ?? stderr}`)
 }
+
+// The plugin as runtimes call it where no agent runs; cni-forward looks for it beside itself.
+writeFileSync('dist/podwire-cni', `#!/bin/sh\nexec ${process.execPath} "$(dirname "$0")/cni.js"\n`, { mode: 0o755 })

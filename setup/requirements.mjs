@@ -106,6 +106,12 @@ export const requirements = [
   debian('busybox-static', '/bin/busybox', 'lab', 'the programs inside the toolbox image'),
   debian('kubernetes-client', 'kubectl', 'test', 'drives the API server in the tests; any other kubectl on the PATH does as well'),
   debian('etcd-server', 'etcd', 'test', "the API server's other store, for several servers; labs keep theirs in lmdb"),
+  debian(
+    'containernetworking-plugins',
+    '/usr/lib/cni/portmap',
+    'lab',
+    'hostPort and bandwidth limits of Pods: our CNI plugin is chained with theirs',
+  ),
   debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
   debian('ipset', 'ipset', 'test', 'holds the address sets of proxy ipvs'),

@@ -3,6 +3,7 @@ import type { FlowRecord, RunRecord } from '../base/results/run-record.js'
 import type { RunWorkloadOptions } from '../bench/run-workload.js'
 import type { Workload } from '../bench/workload.js'
 import type { Client } from '../client/client.js'
+import type { CaseOutcome, ConformanceOptions } from '../cni-conformance/run-conformance.js'
 import type { Lab, UpOptions, UpReport } from '../lab/lab.js'
 import type { LabSpec } from '../lab/lab-spec.js'
 import type { Terminal } from './terminal.js'
@@ -80,6 +81,8 @@ export interface Parts {
   /** The subjects of `podwire bench`. */
   readonly workloads: readonly Workload[]
   runWorkload(options: RunWorkloadOptions, signal: AbortSignal): Promise<BenchRecord>
+  /** A CNI plugin through the rules of the specification. */
+  runConformance(options: ConformanceOptions, signal: AbortSignal): Promise<readonly CaseOutcome[]>
   renderReport(record: RunRecord): string
   /** An SVG file of its own. */
   renderLadder(flow: FlowRecord): string

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { PodwireError } from '../base/errors/podwire-error.js'
 import { agentCommand } from './commands/agent.js'
 import { benchCommand } from './commands/bench.js'
+import { cniTestCommand } from './commands/cni-test.js'
 import { demoCommand } from './commands/demo.js'
 import { doctorCommand } from './commands/doctor.js'
 import { downCommand } from './commands/down.js'
@@ -31,6 +32,7 @@ const factories: readonly CommandFactory[] = [
   verifyCommand,
   traceCommand,
   benchCommand,
+  cniTestCommand,
   nodeCommand,
   setCommand,
   kubeconfigCommand,

@@ -4,6 +4,7 @@ import type { Container, Rig } from './rig.js'
 /** CHECK must notice what `harm` does to the container's interface. */
 const notices = (id: string, rule: string, harm: (container: Container, rig: Rig) => void): ConformanceCase => ({
   id: `check/${id}`,
+  needs: 'interface',
   section: '2, CHECK',
   rule,
   run: rig =>
@@ -36,6 +37,7 @@ export const checkCases: readonly ConformanceCase[] = [
   },
   {
     id: 'check/more-is-fine',
+    needs: 'interface',
     section: '2, CHECK',
     rule: 'CHECK tolerates what came later: another address, another route',
     run: rig =>
@@ -50,6 +52,7 @@ export const checkCases: readonly ConformanceCase[] = [
   },
   {
     id: 'check/without-result',
+    needs: 'interface',
     section: '2, CHECK',
     rule: 'CHECK without prevResult is an error',
     run: rig => checked(rig, async container => isRefused('CHECK', await rig.runner.call('CHECK', container.attachment()))),

@@ -73,6 +73,7 @@ export const delCases: readonly ConformanceCase[] = [
   ),
   {
     id: 'del/spares-others',
+    needs: 'interface',
     section: '2, DEL',
     rule: 'DEL of one container leaves the others whole',
     async run(rig) {

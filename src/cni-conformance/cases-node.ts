@@ -35,6 +35,7 @@ export const nodeCases: readonly ConformanceCase[] = [
   },
   {
     id: 'gc/keeps-listed',
+    needs: 'interface',
     section: '2, GC',
     rule: 'GC leaves what is listed whole, and takes its neighbour',
     claim: 'C1',

@@ -1,6 +1,7 @@
 import { type ConformanceCase, type Findings, isRefused, succeeds, unless } from './conformance-case.js'
 import type { Rig } from './rig.js'
 import type { CallOptions } from './runner.js'
+import { ownConf } from './subject.js'
 
 /** Every call is made with these; what a case takes away or changes is what it is about. */
 const attachment = { containerId: 'conformance', netns: '/proc/self/ns/none', ifname: 'eth0' }
@@ -97,8 +98,8 @@ export const protocolCases: readonly ConformanceCase[] = [
     rule: 'a plugin that delegates nothing does without CNI_PATH',
     claim: 'C6',
     async run({ runner, subject }) {
-      const own = subject.list.plugins.find(({ type }) => subject.file.endsWith(`/${type}`))
-      if (own?.ipam?.type !== undefined) return { skip: 'the plugin leaves addresses to another one, which it finds by CNI_PATH' }
+      if (ownConf(subject).ipam?.type !== undefined)
+        return { skip: 'the plugin leaves addresses to another one, which it finds by CNI_PATH' }
       return succeeds(
         'DEL without CNI_PATH',
         await runner.call('DEL', { ...attachment, netns: undefined }, { env: { CNI_PATH: undefined } }),

@@ -4,6 +4,9 @@ import type { Answer } from './runner.js'
 /** What a case finds wrong, one sentence each; nothing when the plugin is right. `skip` says why the case means nothing here. */
 export type Findings = readonly string[] | { readonly skip: string }
 
+/** What a network gives to containers: `addresses` is an IPAM plugin by itself. */
+export type NetworkKind = 'interface' | 'addresses'
+
 /** One rule of the specification as something that a plugin does or does not. */
 export interface ConformanceCase {
   /** `operation/what`, stable: reports and known gaps name cases by it. */
@@ -14,6 +17,8 @@ export interface ConformanceCase {
   readonly rule: string
   /** The known violation that the case shows, by the number it has in docs/cni-conformance.md. */
   readonly claim?: string
+  /** Cases about interfaces say nothing of a network that only hands out addresses, and the other way round. */
+  readonly needs?: NetworkKind
   readonly run: (rig: Rig) => Promise<Findings>
 }
 

@@ -93,7 +93,6 @@ export function openNode({ netnsPath }: NodeOptions = {}): ConformanceNode {
         return known
       }
       const containers: Container[] = []
-      const used = new Map<string, Attachment>()
       const version = versions.at(-1) ?? subject.list.cniVersion
       const runner = runnerFor(version)
       const before = await observe(subject, signal)
@@ -104,7 +103,7 @@ export function openNode({ netnsPath }: NodeOptions = {}): ConformanceNode {
         signal,
         speaking: runnerFor,
         newContainer() {
-          const container = createContainer(attachment => used.set(`${attachment.containerId}/${attachment.ifname}`, attachment))
+          const container = createContainer()
           containers.push(container)
           return container
         },
@@ -116,7 +115,7 @@ export function openNode({ netnsPath }: NodeOptions = {}): ConformanceNode {
         leaks: async () => [...(await observe(subject, signal))].filter(line => !before.has(line)),
         stateFiles: name => stateDirsOf(subject).flatMap(dir => filesBelow(dir).filter(file => file.endsWith(`/${name}`))),
         async close() {
-          for (const attachment of used.values()) for (const each of runners.values()) await each.del(attachment).catch(() => {})
+          for (const each of runners.values()) for (const attachment of each.outstanding()) await each.del(attachment).catch(() => {})
           for (const container of containers) container.vanish()
         },
       }
@@ -135,7 +134,7 @@ export function wordsOf({ exitCode, stdout, stderr, json }: Answer): string {
   return (stdout.trim() || stderr.trim() || `status ${exitCode}, no words`).slice(0, 300)
 }
 
-function createContainer(onUse: (attachment: Attachment) => void): Container {
+function createContainer(): Container {
   const netns = createNetns()
   const id = randomBytes(16).toString('hex')
   let isOpen = true
@@ -143,9 +142,7 @@ function createContainer(onUse: (attachment: Attachment) => void): Container {
     id,
     netns,
     attachment(ifname = 'eth0') {
-      const attachment = { containerId: id, netns: netns.path, ifname }
-      onUse(attachment)
-      return attachment
+      return { containerId: id, netns: netns.path, ifname }
     },
     inside(fn) {
       const rtnetlink = withNetns(netns.path, openRtnetlink)

@@ -3,7 +3,8 @@ import { checkCases } from './cases-check.js'
 import { delCases } from './cases-del.js'
 import { nodeCases } from './cases-node.js'
 import { protocolCases } from './cases-protocol.js'
-import type { ConformanceCase } from './conformance-case.js'
+import type { ConformanceCase, NetworkKind } from './conformance-case.js'
+import { Result } from './result.js'
 import { type NodeOptions, openNode } from './rig.js'
 import type { Subject } from './subject.js'
 
@@ -20,8 +21,8 @@ export interface CaseOutcome extends Pick<ConformanceCase, 'id' | 'section' | 'r
 
 export interface ConformanceOptions extends NodeOptions {
   readonly subject: Subject
-  /** Only cases whose id begins so. */
-  readonly only?: string
+  /** Only cases whose id begins with one of these. */
+  readonly only?: readonly string[]
   readonly onCase?: (outcome: CaseOutcome) => void
 }
 
@@ -30,7 +31,7 @@ export interface ConformanceOptions extends NodeOptions {
  * and a case counts as leaked only what is there more than when it began: a bridge that the first ADD makes may stay.
  */
 export async function runConformance(
-  { subject, only = '', onCase, netnsPath }: ConformanceOptions,
+  { subject, only = [''], onCase, netnsPath }: ConformanceOptions,
   signal: AbortSignal,
 ): Promise<readonly CaseOutcome[]> {
   const node = openNode(netnsPath === undefined ? {} : { netnsPath })
@@ -38,12 +39,13 @@ export async function runConformance(
     const versions = await node.spokenVersions(subject, signal)
     // What a plugin makes once and for all, it makes here.
     const first = await node.openRig({ subject, versions, signal })
-    await first.runner.add(first.newContainer().attachment())
+    const { json } = await first.runner.add(first.newContainer().attachment())
     await first.close()
+    const kind: NetworkKind = (Result.safeParse(json).data?.interfaces.length ?? 1) > 0 ? 'interface' : 'addresses'
     const outcomes: CaseOutcome[] = []
-    for (const each of conformanceCases.filter(({ id }) => id.startsWith(only))) {
+    for (const each of conformanceCases.filter(({ id }) => only.some(prefix => id.startsWith(prefix)))) {
       signal.throwIfAborted()
-      const outcome = await runCase(each, () => node.openRig({ subject, versions, signal }))
+      const outcome = await runCase(each, kind, () => node.openRig({ subject, versions, signal }))
       outcomes.push(outcome)
       onCase?.(outcome)
     }
@@ -54,7 +56,8 @@ export async function runConformance(
 }
 
 async function runCase(
-  { id, section, rule, claim, run }: ConformanceCase,
+  { id, section, rule, claim, needs, run }: ConformanceCase,
+  kind: NetworkKind,
   openRig: () => ReturnType<ReturnType<typeof openNode>['openRig']>,
 ): Promise<CaseOutcome> {
   const started = performance.now()
@@ -67,6 +70,8 @@ async function runCase(
     findings,
     durationMs: performance.now() - started,
   })
+  if (needs !== undefined && needs !== kind)
+    return ended('skip', [`the network gives containers ${kind === 'addresses' ? 'addresses alone' : 'interfaces'}`])
   const rig = await openRig()
   try {
     const found = await run(rig)

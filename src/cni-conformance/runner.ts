@@ -5,7 +5,7 @@ import { z } from 'zod'
 
 import { PodwireError } from '../base/errors/podwire-error.js'
 import type { Host } from '../kernel/host.js'
-import type { NetworkList, PluginConf, Subject } from './subject.js'
+import { type NetworkList, ownConf, type PluginConf, type Subject } from './subject.js'
 
 /** What a plugin left when it ended. */
 export interface Answer {
@@ -53,6 +53,8 @@ export interface Runner {
   status(): Promise<Answer>
   /** What each plugin of the network answers to VERSION. */
   versions(): Promise<readonly (readonly string[])[]>
+  /** What was tried to add, and not deleted with success since. */
+  outstanding(): readonly Attachment[]
   /** The result of the ADD that succeeded last. */
   resultOf(attachment: Attachment): unknown
 }
@@ -73,7 +75,9 @@ const Versions = z.looseObject({ supportedVersions: z.array(z.string()) })
 export function createRunner({ subject, run, cniVersion = subject.list.cniVersion, signal }: RunnerOptions): Runner {
   const { file, list } = subject
   const folders = [dirname(file), ...(subject.path ?? [])]
+  const own = ownConf(subject)
   const cache = new Map<string, { result: unknown; runtimeConfig: RuntimeConfig }>()
+  const tried = new Map<string, Attachment>()
   const keyOf = ({ containerId, ifname }: Attachment): string => `${containerId}/${ifname}`
 
   async function execute(
@@ -96,7 +100,9 @@ export function createRunner({ subject, run, cniVersion = subject.list.cniVersio
     return { ...result, json: parseJson(result.stdout) }
   }
 
-  function programOf({ type }: PluginConf): string {
+  function programOf(plugin: PluginConf): string {
+    if (plugin === own) return file
+    const { type } = plugin
     const program = folders.map(folder => join(folder, type)).find(candidate => existsSync(candidate))
     if (program === undefined) throw new PodwireError('NOT_FOUND', `there is no plugin ${type} in ${folders.join(', ')}`)
     return program
@@ -127,14 +133,17 @@ export function createRunner({ subject, run, cniVersion = subject.list.cniVersio
     return last ?? silent
   }
 
-  const own = list.plugins.find(({ type }) => file.endsWith(`/${type}`)) ?? list.plugins[0]
+  const remember = (attachment: Attachment) => tried.set(keyOf(attachment), attachment)
   const prevResult = (result: unknown) => (result === undefined ? {} : { prevResult: result })
 
   return {
     call(command, attachment, options = {}) {
+      const { containerId, ifname, netns } = attachment
+      if (command === 'ADD' && containerId !== undefined && ifname !== undefined) remember({ containerId, ifname, netns })
       return execute(file, command, attachment, { ...options, stdin: options.stdin ?? confOf(own, options.conf ?? {}) })
     },
     async add(attachment, runtimeConfig = {}) {
+      remember(attachment)
       const answer = await each(list.plugins, 'ADD', attachment, (plugin, last) => ({
         ...runtimeConfigFor(plugin, runtimeConfig),
         ...prevResult(last?.json),
@@ -155,7 +164,10 @@ export function createRunner({ subject, run, cniVersion = subject.list.cniVersio
         ...runtimeConfigFor(plugin, cached?.runtimeConfig ?? {}),
         ...prevResult(cached?.result),
       }))
-      if (answer.exitCode === 0) cache.delete(keyOf(attachment))
+      if (answer.exitCode === 0) {
+        cache.delete(keyOf(attachment))
+        tried.delete(keyOf(attachment))
+      }
       return answer
     },
     async gc(valid) {
@@ -173,6 +185,7 @@ export function createRunner({ subject, run, cniVersion = subject.list.cniVersio
           return Versions.safeParse(json).data?.supportedVersions ?? []
         }),
       ),
+    outstanding: () => [...tried.values()],
     resultOf: attachment => cache.get(keyOf(attachment))?.result,
   }
 }

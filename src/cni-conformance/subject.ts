@@ -1,3 +1,5 @@
+import { basename } from 'node:path'
+
 import { z } from 'zod'
 
 import { PodwireError } from '../base/errors/podwire-error.js'
@@ -34,6 +36,9 @@ export interface Subject {
   /** What the program finds in its environment besides the variables of the specification. */
   readonly env?: Readonly<Record<string, string>>
 }
+
+/** The configuration that is for the plugin under test: the one of its name, else the first. */
+export const ownConf = ({ file, list }: Subject): PluginConf => list.plugins.find(({ type }) => type === basename(file)) ?? list.plugins[0]
 
 /** A configuration (`.conf`) or a list of them (`.conflist`). CONFIG_INVALID with every problem; `file` stands in it. */
 export function parseNetworkList(text: string, file: string): NetworkList {

@@ -15,7 +15,7 @@ function commandsIn(file: string): readonly string[] {
 const example = (synopsis: string) => synopsis.replaceAll(/\|[\w|]*/g, '').replaceAll(/[[\]…]/g, '')
 
 t.test('the pages name only commands and options that there are', async t => {
-  for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/errors.md']) {
+  for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/errors.md', 'docs/cni-conformance.md']) {
     for (const command of commandsIn(file)) {
       // Not as root, so that a command that is understood is refused before it does anything.
       const { parts, terminal } = fakeMachine({ terminal: keptTerminal({ isRoot: false }) })
@@ -30,7 +30,7 @@ t.test('the pages name only commands and options that there are', async t => {
 t.test('README.md names every command that there is', async t => {
   const { parts, terminal } = fakeMachine()
   await runCli(['--help'], parts)
-  const names = [...terminal.written.out.matchAll(/^ {2}([a-z]+) /gm)].map(([, name = '']) => name)
+  const names = [...terminal.written.out.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name = '']) => name)
   t.ok(names.length >= 10)
   for (const name of names) t.match(readFileSync('README.md', 'utf8'), new RegExp(`\\./podwire ${name}\\b`), name)
 })
