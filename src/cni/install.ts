@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import type { Cidr } from '../base/net/address.js'
+import { type ChainedPlugin, commonVersions } from './chained-plugins.js'
 import type { PodNetConf } from './net-conf.js'
 
 /** Names under which runtimes call the plugin: ours, and the one containerd brings every Pod's `lo` up with. */
@@ -16,6 +17,8 @@ export interface CniFiles {
   /** The bundled plugin, run by `node`. */
   readonly plugin: string
   readonly node: string
+  /** What runs behind ours for every Pod, in this order. */
+  readonly chained: readonly ChainedPlugin[]
 }
 
 /** What the configuration says besides names and versions. */
@@ -24,13 +27,14 @@ export interface NetworkSettings extends Pick<PodNetConf, 'datapath' | 'bridge' 
 }
 
 /** The network configuration list for runtimes. They take the first file of the directory in alphabetical order. */
-export function buildConflist(settings: NetworkSettings): Readonly<Record<string, unknown>> {
+export function buildConflist(settings: NetworkSettings, chained: readonly ChainedPlugin[]): Readonly<Record<string, unknown>> {
+  const common = commonVersions(chained)
   return {
     // Runtimes that know `cniVersions` choose the newest they speak; others go by `cniVersion`.
     cniVersion: '1.0.0',
-    cniVersions: ['0.4.0', '1.0.0', '1.1.0'],
+    cniVersions: ['0.4.0', '1.0.0', '1.1.0'].filter(version => common.includes(version)),
     name: 'podwire',
-    plugins: [{ type: 'podwire', ...settings }],
+    plugins: [{ type: 'podwire', ...settings }, ...chained.map(({ conf }) => conf)],
   }
 }
 
@@ -47,8 +51,17 @@ export async function installCni(files: CniFiles, settings: NetworkSettings): Pr
   const forwarder = files.forwarder === undefined ? script : await readFile(files.forwarder)
   await ensureFile(join(files.binDir, 'podwire-cni'), script, 0o755)
   for (const name of pluginNames) await ensureFile(join(files.binDir, name), forwarder, 0o755)
-  const conflist = Buffer.from(`${JSON.stringify(buildConflist(settings), null, 2)}\n`)
+  for (const { conf, file } of files.chained) await ensureSymlink(join(files.binDir, conf.type), file)
+  const conflist = Buffer.from(`${JSON.stringify(buildConflist(settings, files.chained), null, 2)}\n`)
   await ensureFile(join(files.confDir, conflistName), conflist, 0o644)
+}
+
+/** As with files: the name leads nowhere at no time. */
+async function ensureSymlink(path: string, target: string): Promise<void> {
+  if ((await readlink(path).catch(() => undefined)) === target) return
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
+  await symlink(target, temporary)
+  await rename(temporary, path)
 }
 
 /** Writes a file beside `path` and puts it in its place; one that is right is left alone, since runtimes watch the directories. */

@@ -50,6 +50,7 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
     cni: {
       confDir: nodePaths.cniConfDir,
       binDir: nodePaths.cniBinDir,
+      chainedDir: nodePaths.cniChainedDir,
       socket: nodePaths.cniSocket,
       stateDir: nodePaths.cniStateDir,
     },

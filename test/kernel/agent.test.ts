@@ -41,7 +41,13 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
     underlay: [{ address: node.address, prefix: 24 }],
     datapath: { kind: 'vxlan', vni: 1, port: 4789 },
     proxy: { mode: 'iptables', masqueradeAll: false },
-    cni: { confDir: join(dir, 'net.d'), binDir: join(dir, 'bin'), socket: join(dir, 'cni.sock'), stateDir: join(dir, 'state') },
+    cni: {
+      confDir: join(dir, 'net.d'),
+      binDir: join(dir, 'bin'),
+      chainedDir: '/usr/lib/cni',
+      socket: join(dir, 'cni.sock'),
+      stateDir: join(dir, 'state'),
+    },
   }
   const stop = new AbortController()
   const warnings: string[] = []

@@ -116,7 +116,14 @@ t.test('installed as a runtime finds it: ADD and DEL through the forwarder, and 
   t.teardown(() => cluster.close())
   const node = cluster.nodes[0]!
   await node.datapath.setUpNode(signal)
-  const files = { confDir: join(dir, 'net.d'), binDir: join(dir, 'bin'), forwarder, plugin: builtProgram('cni.js'), node: process.execPath }
+  const files = {
+    confDir: join(dir, 'net.d'),
+    binDir: join(dir, 'bin'),
+    forwarder,
+    plugin: builtProgram('cni.js'),
+    node: process.execPath,
+    chained: [],
+  }
   const settings = { datapath: 'vxlan', bridge: 'cni0', mtu: 1450, stateDir: node.stateDir, ranges: [parseCidr('10.244.1.0/24')] } as const
   await installCni(files, settings)
   const conflistFile = join(files.confDir, '10-podwire.conflist')

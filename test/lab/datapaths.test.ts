@@ -53,9 +53,35 @@ t.test('over two segments: routed, vxlan and mixed, one after the other under an
   await talk
 })
 
-t.test('one flat segment', async t => {
+/** What a Pod's server says it was asked by, through a port of a node. */
+async function askHostPort({ podwire }: Workplace, from: string): Promise<string> {
+  const request = 'printf "GET / HTTP/1.0\\r\\n\\r\\n" | busybox nc -w 5 172.30.0.12 18080'
+  return (await podwire('node', from, '--', 'sh', '-c', request)).stdout
+}
+
+t.test('one flat segment; a port of the node leads to a Pod, whose packets are held to a rate', async t => {
   const place = workplace(t)
-  t.equal((await place.podwire('up')).status, 0)
-  t.equal((await place.podwire('set', 'cni', 'bridge')).status, 0)
+  const { podwire, kubectl } = place
+  t.equal((await podwire('up')).status, 0)
+  t.equal((await kubectl('apply', '-f', 'examples/host-port')).status, 0)
+  const ready = await kubectl('wait', '--for=condition=Ready', 'pod/limited', '--timeout=60s')
+  t.equal(ready.status, 0, ready.stderr)
+  t.match(
+    await askHostPort(place, 'ext1'),
+    /"pod":"limited".*"client":\{"address":"172\.30\.0\.101"/,
+    'from outside, under its own address',
+  )
+  const qdiscs = async () => (await podwire('node', 'node-2', '--', 'tc', 'qdisc', 'show')).stdout
+  t.match(await qdiscs(), /tbf 1: dev veth\w+ root .* rate 20Mbit/, 'what the Pod receives')
+  t.match(await qdiscs(), /tbf 1: dev bwp\w+ root .* rate 10Mbit/, 'what the Pod sends')
+
+  t.equal((await podwire('set', 'cni', 'bridge')).status, 0)
+  t.match(await askHostPort(place, 'node-1'), /"pod":"limited"/, 'from another node, over another datapath')
   await proveFlows(t, place, 'bridge', 5)
+
+  t.equal((await kubectl('delete', 'pod', 'limited')).status, 0)
+  await until('nothing of it on the node', async () => {
+    const rules = await podwire('node', 'node-2', '--', 'iptables-save', '-t', 'nat')
+    return !rules.stdout.includes('18080') && !(await qdiscs()).includes('tbf')
+  })
 })

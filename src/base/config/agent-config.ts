@@ -36,7 +36,14 @@ export const AgentConfig = z.strictObject({
   cgroupParent: z.string(),
   /** Where the API server reaches this node's logs and containers: with a certificate of `client`, signed by the authority of `caFile`. */
   serving: z.strictObject({ port: z.int(), caFile: z.string(), certFile: z.string(), keyFile: z.string(), client: z.string() }),
-  cni: z.strictObject({ confDir: z.string(), binDir: z.string(), socket: z.string(), stateDir: z.string() }),
+  cni: z.strictObject({
+    confDir: z.string(),
+    binDir: z.string(),
+    /** Where the plugins of containernetworking-plugins are that ours is chained with; those that are missing are left out. */
+    chainedDir: z.string(),
+    socket: z.string(),
+    stateDir: z.string(),
+  }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']),
 })
 export type AgentConfig = z.infer<typeof AgentConfig>
@@ -46,6 +53,8 @@ export const nodePaths = {
   containerdSocket: '/run/containerd/containerd.sock',
   cniConfDir: '/etc/cni/net.d',
   cniBinDir: '/opt/cni/bin',
+  /** Where Debian puts the plugins of others. */
+  cniChainedDir: '/usr/lib/cni',
   cniSocket: '/run/podwire/cni.sock',
   cniStateDir: '/var/lib/cni/podwire',
   agentConfig: '/etc/podwire/agent.json',

@@ -39,7 +39,7 @@ export type NodeSettings = Pick<NodeNetwork, 'kind' | 'podRanges'>
 export interface NodeNetworkParts {
   readonly datapathFor: (settings: NodeSettings) => Datapath
   /** Called each time the node has been set up: Pods may come. */
-  readonly onSetUp: (settings: NodeSettings) => Promise<void>
+  readonly onSetUp: (settings: NodeSettings, signal: AbortSignal) => Promise<void>
   readonly publish: (marks: PublishedMarks, signal: AbortSignal) => Promise<void>
 }
 
@@ -57,7 +57,7 @@ export function nodeNetwork(parts: NodeNetworkParts): Backend<NodeNetwork, Appli
       const { kind, podRanges, peers, published, refusal } = wanted
       const datapath = known?.datapath ?? parts.datapathFor({ kind, podRanges })
       const marks = known?.marks ?? (await datapath.setUpNode(signal))
-      if (known === undefined) await parts.onSetUp({ kind, podRanges })
+      if (known === undefined) await parts.onSetUp({ kind, podRanges }, signal)
       const told = { ...marks, refusal }
       if (!isDeepStrictEqual({ ...published }, told)) await parts.publish(told, signal)
       if (!isDeepStrictEqual(known?.peers, peers)) await datapath.peersChanged(peers, signal)

@@ -6,6 +6,7 @@ import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import type { Informer } from '../../client/informer.js'
 import { openAttachmentStore } from '../../cni/attachment-store.js'
+import { findChainedPlugins } from '../../cni/chained-plugins.js'
 import type { NodeStack, Peer } from '../../cni/datapath.js'
 import { type CniFiles, installCni } from '../../cni/install.js'
 import { nodeDatapath, nodeDevices, podMtu } from '../../cni/node-datapath.js'
@@ -67,11 +68,12 @@ export function podNetwork(config: PodNetworkConfig, parts: PodNetworkParts): Ru
   }
 
   /** Runtimes find the configuration of the network only when Pods can be added. */
-  async function onSetUp(settings: NodeSettings): Promise<void> {
+  async function onSetUp(settings: NodeSettings, signal: AbortSignal): Promise<void> {
     const mtu = podMtu(settings.kind, config.underlayMtu)
     ensurePodMtu(stack.rtnetlink, openAttachmentStore(cni.stateDir).list(), mtu)
+    const chained = await findChainedPlugins(cni.chainedDir, stack.run, signal)
     await installCni(
-      { confDir: cni.confDir, binDir: cni.binDir, ...parts.programs },
+      { confDir: cni.confDir, binDir: cni.binDir, ...parts.programs, chained },
       { datapath: settings.kind, bridge: nodeDevices.bridge, mtu, stateDir: cni.stateDir, ranges: settings.podRanges },
     )
     parts.onReady(settings)
