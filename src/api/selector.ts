@@ -17,38 +17,6 @@ export interface FieldRequirement {
   readonly value: string
 }
 
-const labelKey = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
-const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/
-
-/** Splits at commas that are outside parentheses. */
-const splitTerms = (text: string): string[] => text.split(/,(?![^(]*\))/).map(term => term.trim())
-
-/** Parses `app=web,tier in (a,b),!legacy`; an empty text selects everything. Errors: CONFIG_INVALID. */
-export function parseLabelSelector(text: string): readonly Requirement[] {
-  return text.trim() === '' ? [] : splitTerms(text).map(parseLabelTerm)
-}
-
-function parseLabelTerm(term: string): Requirement {
-  const checked = (requirement: Requirement): Requirement => {
-    if (!labelKey.test(requirement.key)) throw invalid(term, `"${requirement.key}" is not a label key`)
-    const wrong = requirement.values.find(value => !labelValue.test(value))
-    if (wrong !== undefined) throw invalid(term, `"${wrong}" is not a label value`)
-    return requirement
-  }
-  const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term)
-  if (set) {
-    const values = set[3]!.split(',').map(value => value.trim())
-    return checked({ key: set[1]!, operator: set[2] === 'in' ? 'In' : 'NotIn', values })
-  }
-  const equality = /^([^\s=!]+)\s*(==|=|!=)\s*([^\s=!]*)$/.exec(term)
-  if (equality) return checked({ key: equality[1]!, operator: equality[2] === '!=' ? 'NotIn' : 'In', values: [equality[3]!] })
-  const comparison = /^([^\s<>]+)\s*([<>])\s*(-?\d+)$/.exec(term)
-  if (comparison) return checked({ key: comparison[1]!, operator: comparison[2] === '>' ? 'Gt' : 'Lt', values: [comparison[3]!] })
-  const existence = /^(!?)\s*(\S+)$/.exec(term)
-  if (existence) return checked({ key: existence[2]!, operator: existence[1] === '!' ? 'DoesNotExist' : 'Exists', values: [] })
-  throw invalid(term, 'expected KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), KEY or !KEY')
-}
-
 /** The requirements of a LabelSelector object. An empty selector selects everything; none at all is the caller's case to decide. */
 export function requirementsOf({ matchLabels = {}, matchExpressions = [] }: LabelSelector): readonly Requirement[] {
   return [
@@ -111,10 +79,10 @@ function formatRequirement({ key, operator, values }: Requirement): string {
 
 /** Parses `metadata.name=a,status.phase!=Running`; a backslash escapes `,`, `=` and itself in values. Errors: CONFIG_INVALID. */
 export function parseFieldSelector(text: string): readonly FieldRequirement[] {
-  const terms = text.match(/(?:\\.|[^,\\])+/g) ?? []
+  const terms = text.match(/(?:\\.?|[^,\\])+/gs) ?? []
   return terms.map(term => {
-    const parts = /^\s*([^=!\s]+)\s*(==|=|!=)((?:\\.|[^=\\])*)$/.exec(term)
-    if (!parts) throw invalid(term, 'expected FIELD=VALUE or FIELD!=VALUE')
+    const parts = /^([^=!]+?)\s*(==|=|!=)((?:\\[\\,=]|[^=,\\])*)$/.exec(term.trim())
+    if (!parts) throw new PodwireError('CONFIG_INVALID', `invalid selector: '${text}'; can't understand '${term}'`)
     return { field: parts[1]!, operator: parts[2] === '!=' ? '!=' : '=', value: parts[3]!.replace(/\\(.)/g, '$1') }
   })
 }
@@ -122,6 +90,3 @@ export function parseFieldSelector(text: string): readonly FieldRequirement[] {
 /** True when the fields meet every requirement; a field that the object has not reads as empty. */
 export const matchesFields = (requirements: readonly FieldRequirement[], fields: Readonly<Record<string, string>>): boolean =>
   requirements.every(({ field, operator, value }) => ((Object.hasOwn(fields, field) ? fields[field] : '') === value) === (operator === '='))
-
-const invalid = (term: string, message: string): PodwireError =>
-  new PodwireError('CONFIG_INVALID', `"${term}" is not part of a selector: ${message}`)

@@ -89,6 +89,18 @@ export const readyNode = (
     allocatable: { cpu: '2', memory: '4Gi', pods: '110' },
     conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: timeText(Date.now()) }],
     addresses: [{ type: 'InternalIP', address: '172.30.0.11' }],
+    nodeInfo: {
+      architecture: 'amd64',
+      bootID: '',
+      containerRuntimeVersion: 'containerd://1.6.20',
+      kernelVersion: '6.1.0',
+      kubeProxyVersion: '',
+      kubeletVersion: 'v1.36.2',
+      machineID: '',
+      operatingSystem: 'linux',
+      osImage: 'Debian GNU/Linux 12',
+      systemUUID: '',
+    },
   },
 })
 
@@ -125,7 +137,17 @@ async function runKubelets(client: Client, { becomesReady = () => true, ends = (
       if (!addresses.has(uid)) addresses.set(uid, `10.244.1.${address++}`)
       const podIP = addresses.get(uid)!
       const ready = { type: 'Ready', status, lastTransitionTime: timeText(Date.now()) }
-      const patch = { status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [ready] } }
+      const containerStatuses = pod.spec.containers.map(({ name, image = '' }) => ({
+        name,
+        image,
+        imageID: `sha256:${name}`,
+        ready: status === 'True',
+        started: true,
+        restartCount: 0,
+        state: { running: { startedAt: timeText(Date.now()) } },
+      }))
+      const startTime = pod.status?.startTime ?? timeText(Date.now())
+      const patch = { status: { phase: 'Running', startTime, podIP, podIPs: [{ ip: podIP }], conditions: [ready], containerStatuses } }
       await client.patch(podResource, { namespace, name }, patch, { type: 'strategic', subresource: 'status' }, signal)
     } catch (error) {
       if (!signal.aborted && !isPodwireError(error, 'NOT_FOUND') && !isPodwireError(error, 'CONFLICT')) throw error

@@ -53,9 +53,14 @@ function isExecutable(file: string): boolean {
   }
 }
 
+interface Surroundings {
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** A kubectl bound to one cluster, with a cache of its own. */
 export interface BoundKubectl {
-  run(args: readonly string[], input?: string): Promise<KubectlAnswer>
+  run(args: readonly string[], input?: string, surroundings?: Surroundings): Promise<KubectlAnswer>
   /** Starts a command that goes on; `lines` yields what it prints. */
   start(args: readonly string[]): { readonly lines: AsyncIterableIterator<string>; stop(): void }
   dispose(): void
@@ -65,7 +70,7 @@ export function bindKubectl({ file }: Kubectl, kubeconfig: string): BoundKubectl
   const cache = mkdtempSync(join(tmpdir(), 'podwire-kubectl-'))
   const common = ['--kubeconfig', kubeconfig, '--cache-dir', cache]
   return {
-    run: (args, input) => runFile(file, [...common, ...args], input),
+    run: (args, input, surroundings) => runFile(file, [...common, ...args], input, surroundings),
     start(args) {
       const child = spawn(file, [...common, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
       return { lines: linesOf(child.stdout), stop: () => child.kill() }
@@ -83,9 +88,9 @@ async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
   }
 }
 
-function runFile(file: string, args: readonly string[], input?: string): Promise<KubectlAnswer> {
+function runFile(file: string, args: readonly string[], input?: string, { cwd, env }: Surroundings = {}): Promise<KubectlAnswer> {
   return new Promise(resolve => {
-    const child = execFile(file, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+    const child = execFile(file, args, { maxBuffer: 64 * 1024 * 1024, cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr })
     })
     child.stdin?.end(input ?? '')

@@ -14,8 +14,7 @@ export function setPodSpecDefaults(spec: Draft<PodSpec>): void {
     spec.serviceAccountName = account
     spec.serviceAccount = account
   }
-  for (const container of spec.initContainers ?? []) setContainerDefaults(container, spec.hostNetwork ?? false)
-  for (const container of spec.containers ?? []) setContainerDefaults(container, spec.hostNetwork ?? false)
+  for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) setContainerDefaults(container)
   for (const volume of spec.volumes ?? []) {
     const { name: _, ...source } = volume
     if (Object.keys(source).length === 0) volume.emptyDir = {}
@@ -36,17 +35,21 @@ export function setPodSpecDefaults(spec: Draft<PodSpec>): void {
   }
 }
 
-function setContainerDefaults(container: Draft<Container>, hostNetwork: boolean): void {
+/** What a Pod is given and its template is not: requests where only limits are set, the node's ports in the node's network. */
+export function setRunningPodDefaults(spec: Draft<PodSpec>): void {
+  for (const { resources, ports = [] } of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
+    if (resources?.limits) resources.requests = { ...resources.limits, ...resources.requests }
+    if (spec.hostNetwork) for (const port of ports) port.hostPort ??= port.containerPort
+  }
+  spec.enableServiceLinks ??= true
+}
+
+function setContainerDefaults(container: Draft<Container>): void {
   container.terminationMessagePath ??= '/dev/termination-log'
   container.terminationMessagePolicy ??= 'File'
   container.imagePullPolicy ??= isLatest(container.image ?? '') ? 'Always' : 'IfNotPresent'
   container.resources ??= {}
-  const { limits, requests } = container.resources
-  if (limits) container.resources.requests = { ...limits, ...requests }
-  for (const port of container.ports ?? []) {
-    port.protocol ??= 'TCP'
-    if (hostNetwork) port.hostPort ??= port.containerPort
-  }
+  for (const port of container.ports ?? []) port.protocol ??= 'TCP'
   for (const { valueFrom } of container.env ?? []) if (valueFrom?.fieldRef) valueFrom.fieldRef.apiVersion ??= 'v1'
   for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) if (probe) setProbeDefaults(probe)
   for (const { httpGet } of [container.lifecycle?.postStart ?? {}, container.lifecycle?.preStop ?? {}]) {

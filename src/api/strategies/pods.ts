@@ -4,7 +4,7 @@ import { type Draft, jsonEqual } from '../json.js'
 import type { Strategy } from '../resource-type.js'
 import { plainStrategy } from './plain-strategy.js'
 import { validatePodSpec } from './pod-spec-validation.js'
-import { setPodSpecDefaults } from './pod-template.js'
+import { setPodSpecDefaults, setRunningPodDefaults } from './pod-template.js'
 
 export const podStrategy: Strategy<Pod> = {
   ...plainStrategy,
@@ -13,7 +13,7 @@ export const podStrategy: Strategy<Pod> = {
   setDefaults(pod) {
     if (!pod.spec) return
     setPodSpecDefaults(pod.spec)
-    pod.spec.enableServiceLinks ??= true
+    setRunningPodDefaults(pod.spec)
   },
 
   prepareCreate(pod) {

@@ -69,6 +69,19 @@ const scopes = [
   'VolumeAttributesClass',
 ]
 
+const standardQuotaNames = new Set([
+  ...['cpu', 'memory', 'ephemeral-storage'].flatMap(name => [name, `requests.${name}`, `limits.${name}`]),
+  ...['requests.storage', 'persistentvolumeclaims', 'configmaps', 'pods', 'replicationcontrollers', 'resourcequotas', 'secrets'],
+  ...['services', 'services.nodeports', 'services.loadbalancers'],
+])
+
+function validateQuotaName(name: string): FieldProblem[] {
+  if (name.includes('/') || standardQuotaNames.has(name) || /^(requests\.)?hugepages-/.test(name)) return []
+  return ['must be a standard resource type or is fully qualified', 'must be a standard resource for quota'].map(detail =>
+    invalid(`spec.hard[${name}]`, name, detail),
+  )
+}
+
 export const resourceQuotaStrategy: Strategy<ResourceQuota> = {
   ...plainStrategy,
   prepareCreate(quota) {
@@ -77,6 +90,7 @@ export const resourceQuotaStrategy: Strategy<ResourceQuota> = {
   validate({ spec }) {
     const problems: FieldProblem[] = []
     for (const [name, amount] of Object.entries(spec?.hard ?? {})) {
+      problems.push(...validateQuotaName(name))
       if (amount.startsWith('-')) problems.push(invalid(`spec.hard[${name}]`, amount, 'must be greater than or equal to 0'))
     }
     for (const scope of spec?.scopes ?? []) problems.push(...oneOf(scope, scopes, 'spec.scopes'))

@@ -1,5 +1,6 @@
+import { parseLabelSelector } from '../../api/parse-label-selector.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
-import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector } from '../../api/selector.js'
+import { matchesFields, matchesLabels, parseFieldSelector } from '../../api/selector.js'
 import { badRequest } from '../../api/status.js'
 
 /** True for the objects that a list or watch asks for. */
@@ -9,8 +10,8 @@ export type ObjectFilter = (object: KubeObject) => boolean
 export function objectFilter(resource: ResourceType, query: URLSearchParams): ObjectFilter {
   const labelText = query.get('labelSelector') ?? ''
   const fieldText = query.get('fieldSelector') ?? ''
-  const labels = parsed(() => parseLabelSelector(labelText), 'labelSelector')
-  const fields = parsed(() => parseFieldSelector(fieldText), 'fieldSelector')
+  const labels = parsed(parseLabelSelector, labelText)
+  const fields = parsed(parseFieldSelector, fieldText)
   const known = Object.keys(fieldsOf(resource, {}))
   const stranger = fields.find(({ field }) => !known.includes(field))
   if (stranger) throw badRequest(`field label not supported: ${stranger.field}`)
@@ -27,10 +28,10 @@ function fieldsOf({ strategy, namespaced }: ResourceType, object: KubeObject): R
   return { ...strategy.selectableFields(object), 'metadata.name': name, ...(namespaced && { 'metadata.namespace': namespace }) }
 }
 
-function parsed<T>(parse: () => T, name: string): T {
+function parsed<T>(parse: (text: string) => T, text: string): T {
   try {
-    return parse()
+    return parse(text)
   } catch (error) {
-    throw badRequest(`unable to parse ${name}: ${error instanceof Error ? error.message : error}`, error)
+    throw badRequest(error instanceof Error ? error.message : String(error), error)
   }
 }

@@ -139,7 +139,7 @@ export function objectOfPatch(
   const strict = validation === 'Strict' && problems.length > 0
   if (problem !== undefined || strict) {
     const detail = problem ?? `strict decoding error: ${problems.join(', ')}`
-    throw invalidObject({ group: '', resource: '', kind: expected.kind }, nameIn(object), [invalid('patch', patch.value, detail)])
+    throw invalidObject({ group: '', resource: '', kind: '' }, '', [invalid('patch', JSON.stringify(patch.value), detail)])
   }
   return { object, warnings: validation === 'Ignore' ? [] : problems }
 }

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { parseLabelSelector } from '../../../src/api/parse-label-selector.js'
 import {
   formatLabelSelector,
   matchesFields,
   matchesLabels,
   parseFieldSelector,
-  parseLabelSelector,
   type Requirement,
   requirementsOf,
   selectorMatches,
@@ -37,9 +37,22 @@ for (const [text, want] of Object.entries(selectors)) {
 }
 
 t.test('what is no selector is refused', async t => {
-  for (const text of ['a=b=c', 'a in b', 'a,,b', '=x', 'a in (b', 'a b', 'a=ä', '-a=b'])
+  for (const text of ['a=b=c', 'a in b', 'a,,b', '=x', 'a in (b', 'a in (b c)', '!a=b', '(((', 'a>b', 'a b', 'a=ä', '-a=b'])
     t.throws(() => parseLabelSelector(text), { code: 'CONFIG_INVALID' }, text)
   for (const text of ['a', 'a=b=c', '=b']) t.throws(() => parseFieldSelector(text), { code: 'CONFIG_INVALID' }, text)
+})
+
+t.test('refusals have the words of upstream', async t => {
+  const words: Record<string, string> = {
+    '(((': "found '(', expected: !, identifier, or 'end of string'",
+    'a b': "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
+    'a,,b': "found ',', expected: identifier after ','",
+    'a in b': "unable to parse requirement: found 'b' expected: '('",
+    'a=b c': "found 'c', expected: ',' or 'end of string'",
+    'a>b': "unable to parse requirement: values[0]: Invalid value: \"b\": for 'Gt', 'Lt' operators, the value must be an integer",
+  }
+  for (const [text, message] of Object.entries(words)) t.throws(() => parseLabelSelector(text), { message }, text)
+  t.throws(() => parseFieldSelector('a=b,c'), { message: "invalid selector: 'a=b,c'; can't understand 'c'" })
 })
 
 t.test('LabelSelector objects', async t => {
