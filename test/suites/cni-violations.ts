@@ -44,6 +44,7 @@ export const knownViolations: Readonly<Record<DebianPlugin, Readonly<Record<stri
     ...protocol,
     'environment/path-is-optional': 'C6: CNI_PATH is demanded of a plugin that calls no other',
     ...error,
+    'capability/portmappings-check': 'CHECK looks for rules of IPv6 for a container that has IPv4 alone',
     ...gc,
     ...keepsListed,
     ...status,
