@@ -16,15 +16,17 @@ interface Refusal {
   readonly reason: string
   readonly message: string
   readonly details?: StatusDetails
+  /** Where a list may go on. */
+  readonly token?: string
   readonly code?: ErrorCode
 }
 
 /** An error that the API server answers with this Status; wording and reasons are upstream's (apimachinery, pkg/api/errors). */
-export function refusal({ http, reason, message, details, code = 'API_REFUSED' }: Refusal, cause?: unknown): PodwireError {
+export function refusal({ http, reason, message, details, token, code = 'API_REFUSED' }: Refusal, cause?: unknown): PodwireError {
   const status: Status = {
     kind: 'Status',
     apiVersion: 'v1',
-    metadata: {},
+    metadata: { ...(token !== undefined && { continue: token }) },
     status: 'Failure',
     message,
     reason,
@@ -149,7 +151,18 @@ export const notAcceptable = (accepted: readonly string[]): PodwireError =>
 export const tooLarge = (limit: number): PodwireError =>
   refusal({ http: 413, reason: 'RequestEntityTooLarge', message: `Request entity too large: limit is ${limit}` })
 
-export const expired = (message: string): PodwireError => refusal({ http: 410, reason: 'Expired', message, code: 'REVISION_TOO_OLD' })
+/** `token` goes on where a list broke off. */
+export const expired = (message: string, token?: string): PodwireError =>
+  refusal({ http: 410, reason: 'Expired', message, ...(token !== undefined && { token }), code: 'REVISION_TOO_OLD' })
+
+/** A version that nobody has written yet; upstream lets the client try again. */
+export const tooLargeVersion = (wanted: number, current: number): PodwireError =>
+  refusal({
+    http: 504,
+    reason: 'Timeout',
+    message: `Timeout: Too large resource version: ${wanted}, current: ${current}`,
+    details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
+  })
 
 export const internalError = (message: string, cause?: unknown): PodwireError =>
   refusal({ http: 500, reason: 'InternalError', message: `Internal error occurred: ${message}`, code: 'INTERNAL' }, cause)

@@ -1,6 +1,7 @@
 import { apiVersionOf } from '../../api/api-resource.js'
+import { type FieldProblem, forbidden, notSupported } from '../../api/field-problem.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
-import { badRequest, expired } from '../../api/status.js'
+import { badRequest, expired, invalidObject, tooLargeVersion } from '../../api/status.js'
 import { isPodwireError } from '../../base/errors/podwire-error.js'
 import type { Store } from '../store/store.js'
 import { type Answer, bytesAnswer, jsonAnswer } from './answers.js'
@@ -8,7 +9,7 @@ import type { AnswerForm } from './negotiation.js'
 import type { ObjectCache } from './object-cache.js'
 import { collectionPrefix, decodeServed, type StoredObject } from './object-codec.js'
 import { type ObjectFilter, objectFilter } from './object-filter.js'
-import { numberParameter } from './request-target.js'
+import { numberParameter, versionParameter } from './request-target.js'
 import { type IncludeObject, partialMetadata, table } from './tables.js'
 
 /** One page of a collection. */
@@ -19,7 +20,7 @@ export interface Page {
   readonly remainingItemCount?: number
 }
 
-/** What a continue token carries: the revision of the first page and the last key it has given. */
+/** What a continue token carries: the revision of the first page, 0 for whatever is there when it is used, and the last key it has given. */
 interface ContinueToken {
   readonly rv: number
   readonly after: string
@@ -36,69 +37,118 @@ interface Collection {
   readonly query: URLSearchParams
 }
 
-/** Lists a collection: whole from the cache, pages after the first from the store as it was at the first page. */
+/** Lists a collection: as it is from the cache; at a revision, and pages after the first, from the store as it was then. */
 export async function listObjects({ store, cache }: Parts, { resource, namespace, query }: Collection): Promise<Page> {
   const filter = objectFilter(resource, query)
-  const prefix = collectionPrefix(resource, resource.namespaced ? namespace : undefined)
-  const limit = numberParameter(query, 'limit') || undefined
-  const token = query.get('continue')
-  if (token) return continuedPage({ store, resource, prefix, filter, limit }, parseToken(token))
-
-  const wanted = numberParameter(query, 'resourceVersion')
-  if (query.get('resourceVersionMatch') === 'Exact') {
-    if (!wanted) throw badRequest('resourceVersionMatch=Exact needs a resourceVersion')
-    return continuedPage({ store, resource, prefix, filter, limit }, { rv: wanted, after: '' })
+  const reading: Reading = {
+    resource,
+    prefix: collectionPrefix(resource, resource.namespaced ? namespace : undefined),
+    filter: filter ?? (() => true),
+    limit: numberParameter(query, 'limit') || undefined,
+    // What is left is counted before selection, so with a selector nobody can tell.
+    tellsRemaining: filter === undefined,
+  }
+  const { revision, isExact, continues } = listVersion(resource, query, reading.limit !== undefined)
+  if (continues && continues.rv > 0) return storedPage(store, reading, continues)
+  if (isExact) {
+    if (revision > (await store.newest())) throw tooLargeVersion(revision, store.revision)
+    return storedPage(store, reading, { rv: revision, after: '' })
   }
   await cache.current()
-  if (wanted !== undefined && wanted > cache.revision) throw badRequest(`Too large resource version: ${wanted}, current: ${cache.revision}`)
-  const matching = cache
-    .collection(resource)
-    .list(prefix)
-    .filter(({ object }) => filter(object))
-  return page(matching, limit, cache.revision)
+  if (revision > cache.revision) throw tooLargeVersion(revision, cache.revision)
+  const after = continues?.after ?? ''
+  const all = cache.collection(resource).list(reading.prefix)
+  return page(reading, { all: after === '' ? all : all.filter(({ key }) => key > after), beyond: 0, revision: cache.revision })
+}
+
+interface ListVersion {
+  /** 0 when any will do. */
+  readonly revision: number
+  readonly isExact: boolean
+  readonly continues?: ContinueToken | undefined
+}
+
+/** Which state a list asks for. Throws 400 or 422 for what does not go together (Kubernetes documentation, API concepts). */
+function listVersion(resource: ResourceType, query: URLSearchParams, isLimited: boolean): ListVersion {
+  const match = query.get('resourceVersionMatch') ?? ''
+  const token = query.get('continue') ?? ''
+  const revision = versionParameter(query)
+  const refuse = (problem: FieldProblem) =>
+    invalidObject({ group: 'meta.k8s.io', resource: resource.resource, kind: 'ListOptions' }, '', [problem])
+  const refuseMatch = (why: string) => refuse(forbidden('resourceVersionMatch', `resourceVersionMatch is forbidden ${why}`))
+  if (query.get('sendInitialEvents')) throw refuse(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  if (match !== '') {
+    if (revision === undefined) throw refuseMatch('unless resourceVersion is provided')
+    if (token !== '') throw refuseMatch('when continue is provided')
+    if (match !== 'Exact' && match !== 'NotOlderThan') throw refuse(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan']))
+    if (match === 'Exact' && revision === 0) {
+      throw refuse(forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    }
+  }
+  if (token !== '') {
+    if (revision) throw badRequest('specifying resource version is not allowed when using continue')
+    return { revision: 0, isExact: false, continues: parseToken(token) }
+  }
+  // Without a word on it, pages begin at the version that is named.
+  const isExact = match === 'Exact' || (match === '' && isLimited && revision !== undefined && revision > 0)
+  return { revision: revision ?? 0, isExact }
 }
 
 interface Reading {
-  readonly store: Store
   readonly resource: ResourceType
   readonly prefix: string
   readonly filter: ObjectFilter
   readonly limit: number | undefined
+  readonly tellsRemaining: boolean
 }
 
-async function continuedPage({ store, resource, prefix, filter, limit }: Reading, { rv, after }: ContinueToken): Promise<Page> {
+async function storedPage(store: Store, reading: Reading, { rv, after }: ContinueToken): Promise<Page> {
   try {
-    const { entries } = await store.list(prefix, { revision: rv, ...(after !== '' && { after }) })
-    const matching = entries.map(entry => decodeServed(resource, entry)).filter(({ object }) => filter(object))
-    return page(matching, limit, rv)
+    const { limit } = reading
+    const range = { revision: rv, ...(after !== '' && { after }), ...(reading.tellsRemaining && limit !== undefined && { limit }) }
+    const { entries, remaining } = await store.list(reading.prefix, range)
+    const all = entries.map(entry => decodeServed(reading.resource, entry))
+    return page(reading, { all, beyond: remaining, revision: rv })
   } catch (error) {
     if (isPodwireError(error, 'REVISION_TOO_OLD')) {
-      throw expired(
-        'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
-      )
+      if (after === '') throw expired('The resourceVersion for the provided list is too old.')
+      throw expired(tokenTooOld, tokenText({ rv: 0, after }))
     }
-    if (isPodwireError(error, 'CONFLICT')) throw badRequest('the continue token or resourceVersion is from the future')
+    if (isPodwireError(error, 'CONFLICT')) throw tooLargeVersion(rv, store.revision)
     throw error
   }
 }
 
-function page(objects: readonly StoredObject[], limit: number | undefined, revision: number): Page {
-  if (limit === undefined || objects.length <= limit) return { revision, objects }
+const tokenTooOld =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
+
+interface Found {
+  readonly all: readonly StoredObject[]
+  /** How many follow that were not read. */
+  readonly beyond: number
+  readonly revision: number
+}
+
+function page({ filter, limit, tellsRemaining }: Reading, { all, beyond, revision }: Found): Page {
+  const objects = all.filter(({ object }) => filter(object))
+  if (limit === undefined || objects.length + beyond <= limit) return { revision, objects }
   const shown = objects.slice(0, limit)
-  const token: ContinueToken = { rv: revision, after: shown.at(-1)!.key }
   return {
     revision,
     objects: shown,
-    continue: Buffer.from(JSON.stringify(token)).toString('base64url'),
-    remainingItemCount: objects.length - limit,
+    continue: tokenText({ rv: revision, after: shown.at(-1)!.key }),
+    ...(tellsRemaining && { remainingItemCount: objects.length + beyond - limit }),
   }
 }
+
+const tokenText = (token: ContinueToken): string => Buffer.from(JSON.stringify(token)).toString('base64url')
 
 function parseToken(text: string): ContinueToken {
   try {
     const token: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
     if (typeof token === 'object' && token !== null && 'rv' in token && 'after' in token) {
-      if (Number.isSafeInteger(token.rv) && typeof token.after === 'string') return token as ContinueToken
+      const { rv, after } = token
+      if (typeof rv === 'number' && Number.isSafeInteger(rv) && rv >= 0 && typeof after === 'string') return { rv, after }
     }
   } catch {
     // Falls through: whatever it is, it is none of our tokens.
@@ -114,7 +164,8 @@ export function listAnswer(
 ): Answer {
   const metadata = {
     resourceVersion: String(page.revision),
-    ...(page.continue !== undefined && { continue: page.continue, remainingItemCount: page.remainingItemCount }),
+    ...(page.continue !== undefined && { continue: page.continue }),
+    ...(page.remainingItemCount !== undefined && { remainingItemCount: page.remainingItemCount }),
   }
   const objects = (): KubeObject[] => page.objects.map(({ object }) => object)
   if (form === 'table') return jsonAnswer(table(resource, objects(), { metadata, include }))

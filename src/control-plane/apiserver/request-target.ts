@@ -45,6 +45,15 @@ export function numberParameter(query: URLSearchParams, name: string): number | 
   return Number(text)
 }
 
+/** The resourceVersion of a query. Throws 400 for what no store has given. */
+export function versionParameter(query: URLSearchParams): number | undefined {
+  const text = query.get('resourceVersion')
+  if (text === null || text === '') return undefined
+  if (!/^\d{1,15}$/.test(text))
+    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: must be a version that this server gave`)
+  return Number(text)
+}
+
 export const booleanParameter = (query: URLSearchParams, name: string): boolean => ['true', '1'].includes(query.get(name) ?? '')
 
 /** True for `dryRun=All`; any other value is refused. */

@@ -11,7 +11,7 @@ import type { AnswerForm } from './negotiation.js'
 import type { ObjectCache } from './object-cache.js'
 import { collectionPrefix, type StoredObject, withRevision } from './object-codec.js'
 import { objectFilter } from './object-filter.js'
-import { booleanParameter, numberParameter } from './request-target.js'
+import { booleanParameter, numberParameter, versionParameter } from './request-target.js'
 import { type IncludeObject, partialMetadata, tableColumns, tableRow } from './tables.js'
 
 /** Upstream ends watches without a timeout after 30 to 60 minutes, so that load spreads. */
@@ -38,13 +38,13 @@ export async function watchObjects(
   response: ApiServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  const filter = objectFilter(resource, query)
+  const filter = objectFilter(resource, query) ?? (() => true)
   const prefix = collectionPrefix(resource, resource.namespaced ? namespace : undefined)
   const sendInitial = sendInitialEvents(resource, query)
   const wantsBookmarks = booleanParameter(query, 'allowWatchBookmarks')
   const seconds = numberParameter(query, 'timeoutSeconds')
   const timeoutMs = seconds ? seconds * 1000 : shortestWatchMs * (1 + Math.random())
-  const asked = numberParameter(query, 'resourceVersion') ?? 0
+  const asked = versionParameter(query) ?? 0
   const newest = await store.newest()
   await cache.reached(asked === 0 ? newest : Math.min(asked, newest))
 

@@ -108,39 +108,6 @@ t.test('a dry run changes nothing', t =>
   }),
 )
 
-t.test('lists', t =>
-  withApiServer(t, async api => {
-    for (const name of ['e', 'c', 'a', 'd', 'b'])
-      await post(api, maps, { ...configMap(name), metadata: { name, labels: { odd: String('ace'.includes(name)) } } })
-    const names = (answer: { json: { items: { metadata: { name: string } }[] } }): string[] =>
-      answer.json.items.map(({ metadata }) => metadata.name)
-    t.strictSame(names(await apiRequest(api, maps)), ['a', 'b', 'c', 'd', 'e'])
-    t.strictSame(names(await apiRequest(api, `${maps}?labelSelector=odd%3Dtrue`)), ['a', 'c', 'e'])
-    t.strictSame(names(await apiRequest(api, `${maps}?fieldSelector=metadata.name%3Dd`)), ['d'])
-    t.match(await apiRequest(api, `${maps}?fieldSelector=data.x%3Dd`), {
-      status: 400,
-      json: { message: 'field label not supported: data.x' },
-    })
-    t.match(await apiRequest(api, `${maps}?labelSelector=%3D%3D`), { status: 400, json: { reason: 'BadRequest' } })
-
-    const first = await apiRequest(api, `${maps}?limit=2`)
-    t.strictSame(names(first), ['a', 'b'])
-    t.equal(first.json.metadata.remainingItemCount, 3)
-    await post(api, maps, configMap('bb'))
-    await remove(api, `${maps}/d`)
-    const second = await apiRequest(api, `${maps}?limit=2&continue=${first.json.metadata.continue}`)
-    t.strictSame(names(second), ['c', 'd'], 'the pages show the cluster as it was at the first one')
-    t.equal(second.json.metadata.resourceVersion, first.json.metadata.resourceVersion)
-    const third = await apiRequest(api, `${maps}?limit=2&continue=${second.json.metadata.continue}`)
-    t.strictSame(names(third), ['e'])
-    t.notOk(third.json.metadata.continue)
-
-    await api.store.compact(api.store.revision)
-    t.match(await apiRequest(api, `${maps}?limit=2&continue=${first.json.metadata.continue}`), { status: 410, json: { reason: 'Expired' } })
-    t.equal((await apiRequest(api, `${maps}?continue=nonsense`)).status, 400)
-  }),
-)
-
 t.test('status and the rest are written apart, and only the rest counts generations', t =>
   withApiServer(t, async api => {
     const path = '/apis/apps/v1/namespaces/default/deployments'
