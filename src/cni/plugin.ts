@@ -1,11 +1,12 @@
 import type { Host } from '../kernel/host.js'
+import { withCallLock } from './call-lock.js'
 import { cniErrorAnswer } from './cni-error.js'
 import { formatResult } from './cni-result.js'
 import { type CniVersion, parseCniVersion, requireCniVersion, supportedVersions } from './cni-version.js'
 import { addLoopback, checkLoopback } from './loopback.js'
 import { NetConf, PodNetConf, parseConf, parseConfText } from './net-conf.js'
 import type { PodDatapath } from './pod-interface.js'
-import { openPodNetwork } from './pod-network.js'
+import { openPodNetwork, type PodNetwork } from './pod-network.js'
 import { type CniCall, type CniRequest, parseCniRequest } from './request.js'
 
 /** What a plugin process leaves: its exit status and standard output (empty for a success without a result). */
@@ -25,12 +26,16 @@ export interface CniPluginOptions {
 /**
  * The CNI plugin by specification 1.1.0, for configurations of type `podwire`, and `loopback` for containerd.
  *
- * A call never rejects: what went wrong is the answer. The caller sees to it that calls for the same container do not overlap,
- * and that GC runs alone.
+ * A call never rejects: what went wrong is the answer. Calls for the same container, in whatever process, run one after the other, and GC runs alone.
  */
 export function createCniPlugin({ datapath, run, notReady = () => undefined }: CniPluginOptions): (call: CniCall) => Promise<CniAnswer> {
   async function runPodwire(request: CniRequest, call: CniCall, { value, version }: { value: object; version: CniVersion }) {
-    const network = openPodNetwork({ datapath, run, notReady }, parseConf(PodNetConf, value), call)
+    const conf = parseConf(PodNetConf, value)
+    const network = openPodNetwork({ datapath, run, notReady }, conf, call)
+    return withCallLock(conf.stateDir, request, () => serve(network, request, version))
+  }
+
+  async function serve(network: PodNetwork, request: CniRequest, version: CniVersion) {
     switch (request.command) {
       case 'ADD':
         return formatResult(await network.add(request), version)

@@ -50,8 +50,12 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
   const group = networkGroup(conf.name)
   const { delegate } = conf
 
-  const delegated = async (command: string): Promise<CniResult | undefined> =>
-    delegate === undefined ? undefined : callDelegate(run, call, { type: delegate, command })
+  /** For the attachment of the call, or for another one. */
+  const delegated = async (command: string, other?: AttachmentKey): Promise<CniResult | undefined> => {
+    if (delegate === undefined) return undefined
+    const named = other === undefined ? {} : { CNI_CONTAINERID: other.containerId, CNI_IFNAME: other.ifname }
+    return callDelegate(run, { ...call, env: { ...call.env, ...named } }, { type: delegate, command })
+  }
 
   /** Addresses that runtimes ask for: the newest way of asking counts. */
   function requestedIps(request: AddRequest): readonly Ip[] {
@@ -94,11 +98,12 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
   }
 
   /** In an order that a death in between does no harm: an address is free only after its interface and its flows are gone. */
-  async function takeAway(key: AttachmentKey, hostVeth: string | undefined, command: 'DEL' | undefined): Promise<void> {
+  async function takeAway(key: AttachmentKey, hostVeth: string | undefined): Promise<void> {
     const recorded = attachments.get(key)?.addresses.map(text => parseInterfaceAddress(text).ip) ?? []
     const addresses = [...new Set([...recorded, ...ipam.heldBy(key)])]
     if (hostVeth !== undefined) datapath.del(hostVeth, addresses)
-    if (command !== undefined) await delegated(command)
+    // In GC too: not every plugin that gives addresses knows GC.
+    await delegated('DEL', key)
     await ipam.release(key)
     await attachments.remove(key)
   }
@@ -136,7 +141,7 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
     async del(request) {
       // An ADD that died before it was recorded may have left the pair behind.
       const hostVeth = attachments.get(request)?.hostVeth ?? freeHostVeth(request)
-      await takeAway(request, hostVeth, 'DEL')
+      await takeAway(request, hostVeth)
     },
 
     async check(request) {
@@ -183,11 +188,10 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
         }
       }
       for (const attachment of attachments.list().filter(key => !isValid(key))) {
-        await tryTo(() => takeAway(attachment, attachment.hostVeth, undefined))
+        await tryTo(() => takeAway(attachment, attachment.hostVeth))
       }
       await tryTo(() => datapath.gc(new Set(attachments.list().map(({ hostVeth }) => hostVeth)), group))
-      for (const owner of ipam.list().values())
-        if (!isValid(owner)) await tryTo(() => takeAway(owner, hostVethName(noPod, owner), undefined))
+      for (const owner of ipam.list().values()) if (!isValid(owner)) await tryTo(() => takeAway(owner, hostVethName(noPod, owner)))
       await tryTo(() => delegated('GC'))
       await tryTo(() => removeUnfinished())
       if (errors.length > 0) throw errors[0]
@@ -214,7 +218,7 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
         'Call DEL before ADD.',
       )
     }
-    await takeAway(request, attached.hostVeth, 'DEL')
+    await takeAway(request, attached.hostVeth)
   }
 
   /** The Pod's stable name, unless another container of a Pod of that name still holds it. */

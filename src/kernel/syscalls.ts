@@ -6,6 +6,8 @@ import { PodwireError } from '../base/errors/podwire-error.js'
 /** The symbols of this very process: Node links the C library dynamically, whichever it is. */
 const libc = koffi.load(null)
 
+const fcntl = libc.func('int fcntl(int fd, int command, void *argument)')
+
 /** System calls that Node does not offer. Each returns what the C library returns; after -1 ask `lastErrno` at once. */
 export const syscalls = {
   setns: libc.func('int setns(int fd, int nstype)') as (fd: number, type: number) => number,
@@ -37,6 +39,14 @@ export const syscalls = {
     request: number,
     argument: Uint8Array,
   ) => number,
+  fcntl: fcntl as (fd: number, command: number, argument: Uint8Array) => number,
+  /** On a thread of libuv's pool, for commands that wait. */
+  fcntlAsync: fcntl.async as (
+    fd: number,
+    command: number,
+    argument: Uint8Array,
+    done: (error: Error | null, result: number) => void,
+  ) => void,
   close: libc.func('int close(int fd)') as (fd: number) => number,
 } as const
 
