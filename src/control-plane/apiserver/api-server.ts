@@ -11,13 +11,13 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 
 import type { ApiResource } from '../../api/api-resource.js'
 import { customresourcedefinitions, ipaddresses, nodes, servicecidrs, services } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
 import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
-import { apiFacts } from '../../api/schema.js'
 import { notFound, origin, statusOf, unknownPath } from '../../api/status.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
 import { endSoon } from '../../base/net/proxy-upgrade.js'
@@ -26,6 +26,7 @@ import { openAccess } from './access.js'
 import { admissionChain } from './admission/admission-chain.js'
 import { admissionPlugins } from './admission/plugins.js'
 import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer, warn } from './answers.js'
+import { createApiMetrics, type SeenRequest } from './api-metrics.js'
 import type { ApiServerRequest } from './authentication.js'
 import { ensureBootstrapPolicy } from './authorization/ensure-bootstrap-policy.js'
 import { policyObjects } from './authorization/policy-objects.js'
@@ -42,6 +43,7 @@ import { repairAllocations } from './repair-allocations.js'
 import { parseTarget } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { openServiceAllocation } from './service-allocation.js'
+import { version } from './version.js'
 
 /** Upstream forgets what is older than two of these (kube-apiserver --etcd-compaction-interval). */
 const compactEveryMs = 5 * 60_000
@@ -114,11 +116,24 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     stop.signal,
   )
   const openApiAnswer = createOpenApiAnswers(resources.table)
+  const metrics = createApiMetrics({ store, cache })
 
-  async function answer(request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade): Promise<Answer | undefined> {
+  interface Exchange {
+    readonly request: ApiServerRequest
+    readonly response: ApiServerResponse
+    readonly upgrade: StreamUpgrade | undefined
+    readonly seen: SeenRequest
+  }
+
+  async function answer({ request, response, upgrade, seen }: Exchange): Promise<Answer | undefined> {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
-    const user = await access.enter(request, path, query)
+    const user = await access.enter(request, path, query).catch((error: unknown) => {
+      if (statusOf(error).code === 401) metrics.authenticated(undefined)
+      throw error
+    })
+    metrics.authenticated(user.name)
     const target = parseTarget(path, resources.table())
+    seen.aims(target)
     if (target) {
       const ended = resources.ended(target.resource)
       const signal = ended ? AbortSignal.any([stop.signal, ended]) : stop.signal
@@ -129,13 +144,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       discoveryAnswer(request, path, { table: resources.table(), address }) ??
       openApiAnswer(request, path) ??
       access.issuerAnswer(path) ??
-      otherAnswer(path, query)
+      otherAnswer(path, query) ??
+      (path === '/metrics' ? await metricsAnswer(metrics.registry) : undefined)
     if (!found) throw unknownPath()
     return found
   }
 
   const handle: Handle = (request, response, upgrade) => {
-    answer(request, response, upgrade)
+    const seen = metrics.began(request, response, upgrade?.socket)
+    answer({ request, response, upgrade, seen })
       .then(found => {
         if (found) send(response, found)
       })
@@ -165,17 +182,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
 }
 
-const version = {
-  major: apiFacts.kubernetes.split('.')[0]?.replace('v', ''),
-  minor: apiFacts.kubernetes.split('.')[1],
-  gitVersion: `${apiFacts.kubernetes}+podwire`,
-  gitCommit: '',
-  gitTreeState: 'clean',
-  buildDate: '1970-01-01T00:00:00Z',
-  goVersion: '',
-  compiler: '',
-  platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
-}
 const healthPaths = new Set(['/healthz', '/livez', '/readyz'])
 
 function otherAnswer(path: string, query: URLSearchParams): Answer | undefined {
@@ -184,6 +190,12 @@ function otherAnswer(path: string, query: URLSearchParams): Answer | undefined {
   if (!healthPaths.has(health)) return undefined
   return textAnswer(query.has('verbose') ? `[+]ping ok\n[+]store ok\n${health.slice(1)} check passed\n` : 'ok')
 }
+
+const metricsAnswer = async (registry: Registry): Promise<Answer> => ({
+  status: 200,
+  contentType: registry.contentType,
+  body: await registry.metrics(),
+})
 
 /** The error behind a refusal, for the log. */
 function originOf(error: unknown): unknown {

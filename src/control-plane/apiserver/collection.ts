@@ -9,6 +9,7 @@ export interface CacheEvent {
 
 /** The objects of one resource, and what happened to them lately. */
 export interface Collection {
+  readonly size: number
   get(key: string): StoredObject | undefined
   /** Objects whose key starts with `prefix`, in key order. */
   list(prefix: string): StoredObject[]

@@ -110,6 +110,9 @@ function createCollection(
 
   return {
     load,
+    get size() {
+      return keys.length
+    },
     get: key => objects.get(key),
     list(prefix) {
       const found: StoredObject[] = []

@@ -16,6 +16,9 @@ export function servedCollection(collection: Collection, resource: ResourceType)
     previous: previous && serve(previous),
   })
   return {
+    get size() {
+      return collection.size
+    },
     get(key) {
       const found = collection.get(key)
       return found && serve(found)
