@@ -164,7 +164,7 @@ const stateDirsOf = ({ list }: Subject): readonly string[] => [
   ...new Set(
     list.plugins.flatMap(({ stateDir, ipam }) => [
       ...(stateDir === undefined ? [] : [stateDir]),
-      ...(ipam?.type === 'host-local' ? [join(ipam.dataDir ?? '/var/lib/cni/networks', list.name)] : []),
+      ...(ipam?.dataDir !== undefined || ipam?.type === 'host-local' ? [join(ipam.dataDir ?? '/var/lib/cni/networks', list.name)] : []),
     ]),
   ),
 ]

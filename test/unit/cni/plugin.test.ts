@@ -7,6 +7,7 @@ import { PodwireError } from '../../../src/base/errors/podwire-error.js'
 import type { PodInterface } from '../../../src/cni/datapath.js'
 import { createCniPlugin } from '../../../src/cni/plugin.js'
 import type { PodDatapath } from '../../../src/cni/pod-interface.js'
+import { everyByte, withFileLock } from '../../../src/kernel/file-lock.js'
 import { localMachine } from '../../../src/kernel/local-machine.js'
 
 /** A datapath that keeps its interfaces in memory. */
@@ -201,4 +202,36 @@ t.test('behind another plugin its result is kept and ours appended', async t => 
     ips: [{ interface: 0 }, { address: '10.244.1.2/29', interface: 3 }],
     dns: prevResult.dns,
   })
+})
+
+t.test('a call waits while another process serves the same container, and GC while one serves any', async t => {
+  const { call, conf } = setUp(t)
+  await call('ADD', 'a')
+  const gc = () => call('GC', 'a', { 'cni.dev/valid-attachments': [] })
+  for (const [start, waiting] of [
+    [() => call('DEL', 'a'), true],
+    [gc, true],
+    [() => call('STATUS', 'a'), false],
+  ] as const) {
+    let isDone = false
+    const answer = await withFileLock(join(conf.stateDir, 'lock'), everyByte, async () => {
+      const result = start().finally(() => {
+        isDone = true
+      })
+      // Another container's turn shows that ours has had every chance.
+      await withFileLock(join(conf.stateDir, 'other'), everyByte, async () => {})
+      if (!waiting) await result
+      t.equal(isDone, !waiting)
+      return { result }
+    })
+    t.equal((await answer.result).status, 0)
+  }
+})
+
+t.test('STATUS tells of a bridge that is missed once Pods stand on it', async t => {
+  const { call, trouble } = setUp(t)
+  trouble.bridge = 'the bridge cni0 is down'
+  t.equal((await call('STATUS', 'a')).status, 0, 'the next ADD makes it')
+  await call('ADD', 'a')
+  t.match((await call('STATUS', 'a')).answer, { code: 51, msg: /cni0 is down/ })
 })
