@@ -112,6 +112,7 @@ export const requirements = [
     'lab',
     'hostPort and bandwidth limits of Pods: our CNI plugin is chained with theirs',
   ),
+  debian('iperf3', 'iperf3', 'test', 'fills the Pod network in podwire bench cni'),
   debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
   debian('ipset', 'ipset', 'test', 'holds the address sets of proxy ipvs'),

@@ -1,5 +1,6 @@
 import type { Workload } from './workload.js'
+import { cniWorkload } from './workloads/cni.js'
 import { flowWorkload } from './workloads/flow.js'
 
 /** Every subject of `podwire bench`, in the order of its help. */
-export const workloads: readonly Workload[] = [flowWorkload]
+export const workloads: readonly Workload[] = [flowWorkload, cniWorkload]
