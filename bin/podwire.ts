@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 
+import { PodwireError } from '../src/base/errors/podwire-error.js'
 import { systemClock } from '../src/base/time/clock.js'
 import { runWorkload } from '../src/bench/run-workload.js'
 import { workloads } from '../src/bench/workloads.js'
@@ -19,9 +20,13 @@ import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { runConformance } from '../src/cni-conformance/run-conformance.js'
 import { explainFlow } from '../src/flow/explain/explain-flow.js'
 import type { FlowLab } from '../src/flow/flow-lab.js'
+import { withFlowSession } from '../src/flow/flow-session.js'
+import { readLessons } from '../src/flow/lesson/read-lessons.js'
+import { runLesson } from '../src/flow/lesson/run-lesson.js'
 import { readFlowFiles } from '../src/flow/read-flow-files.js'
 import { runFlows } from '../src/flow/run-flows.js'
 import { verify } from '../src/flow/verify/verify.js'
+import { whyFlow } from '../src/flow/why/why.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
@@ -86,8 +91,19 @@ const parts: Parts = {
     return runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches }, signal)
   },
   verify: async ({ lab, ...run }, signal) => verify({ ...run, ...(await flowLab(lab, run.client, signal)) }, signal),
-  traceFlow: async ({ lab, ...asked }, signal) =>
-    (await explainFlow({ ...asked, ...(await flowLab(lab, asked.client, signal)) }, signal)).record,
+  traceFlow: async ({ lab, client, ...asked }, signal) =>
+    withFlowSession(await flowLab(lab, client, signal), signal, async session => (await explainFlow(session, asked)).record),
+  whyFlow: async ({ lab, client, ...asked }, signal) =>
+    withFlowSession(await flowLab(lab, client, signal), signal, session => whyFlow(session, asked)),
+  async listLessons(folder) {
+    const lessons = await readLessons(folder)
+    return lessons.map(({ lesson: { metadata, spec } }) => ({ name: metadata.name, ...spec, ...spec.ask }))
+  },
+  async runLesson({ lab, client, folder, name, ...run }, signal) {
+    const lesson = (await readLessons(folder)).find(each => each.lesson.metadata.name === name)
+    if (lesson === undefined) throw new PodwireError('NOT_FOUND', `there is no lesson ${name} in ${folder}`)
+    return withFlowSession(await flowLab(lab, client, signal), signal, session => runLesson(session, { ...run, lesson }))
+  },
   workloads,
   runWorkload,
   runConformance,

@@ -43,6 +43,26 @@ export interface AskedOptions extends Omit<FlowRunOptions, 'files' | 'onFlow'> {
   }
 }
 
+/** A lesson in a few words. */
+export interface LessonSummary {
+  readonly name: string
+  readonly title: string
+  readonly part: string
+  readonly story: string
+  readonly hint: string
+  readonly namespace: string
+  /** As `why` is asked. */
+  readonly from: string
+  readonly to: string
+}
+
+export interface LessonOptions extends Omit<FlowRunOptions, 'files' | 'onFlow'> {
+  readonly folder: string
+  readonly name: string
+  readonly onLook: (flow: FlowRecord) => void
+  readonly onHint: () => void
+}
+
 /** What `podwire agent --only proxy` was told; it counts more than the configuration file. */
 export interface ProxyAgentOptions {
   readonly configFile?: string
@@ -78,6 +98,11 @@ export interface Parts {
   verify(options: VerifyOptions, signal: AbortSignal): Promise<VerifyReport>
   /** Sends one packet and explains its hops. */
   traceFlow(options: AskedOptions, signal: AbortSignal): Promise<FlowRecord>
+  /** The same, with why it ended as it did. */
+  whyFlow(options: AskedOptions, signal: AbortSignal): Promise<FlowRecord>
+  listLessons(folder: string): Promise<readonly LessonSummary[]>
+  /** Breaks the lab and waits until it is mended; the flow as it failed. */
+  runLesson(options: LessonOptions, signal: AbortSignal): Promise<FlowRecord>
   /** The subjects of `podwire bench`. */
   readonly workloads: readonly Workload[]
   runWorkload(options: RunWorkloadOptions, signal: AbortSignal): Promise<BenchRecord>

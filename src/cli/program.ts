@@ -9,6 +9,7 @@ import { downCommand } from './commands/down.js'
 import { flowCommand } from './commands/flow.js'
 import { imageCommand } from './commands/image.js'
 import { kubeconfigCommand } from './commands/kubeconfig.js'
+import { lessonCommand } from './commands/lesson.js'
 import { logsCommand } from './commands/logs.js'
 import { nodeCommand } from './commands/node.js'
 import { setCommand } from './commands/set.js'
@@ -16,6 +17,7 @@ import { statusCommand } from './commands/status.js'
 import { traceCommand } from './commands/trace.js'
 import { upCommand } from './commands/up.js'
 import { verifyCommand } from './commands/verify.js'
+import { whyCommand } from './commands/why.js'
 import type { Parts } from './parts.js'
 import { reportError } from './print-error.js'
 
@@ -31,6 +33,8 @@ const factories: readonly CommandFactory[] = [
   flowCommand,
   verifyCommand,
   traceCommand,
+  whyCommand,
+  lessonCommand,
   benchCommand,
   cniTestCommand,
   nodeCommand,

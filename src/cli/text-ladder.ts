@@ -29,10 +29,16 @@ export function textLadder(flow: FlowRecord, paint: Paint): string {
   const width = Math.max(0, ...flow.ladder.map(({ at }) => at.length))
   const lines = (['path', 'reply'] as const).flatMap(leg => {
     const steps = flow.ladder.filter(step => step.leg === leg)
-    return steps.flatMap((step, i) => [
-      `  ${(i === 0 ? leg : '').padEnd(6)}${ladderLine(step, i === 0, width, paint)}`,
-      ...(step.hop?.by ?? []).map(line => `  ${' '.repeat(6 + width + 7)}${paint(`↳ ${line}`, 'dim')}`),
-    ])
+    return steps.flatMap((step, i) => {
+      // Where one place did not see it, those after it cannot have; one line is enough for them.
+      if (step.kind === 'missing' && steps[i - 1]?.kind === 'missing') {
+        return steps[i + 1]?.kind === 'missing' ? [] : [`${' '.repeat(8)}${paint(`… and after it at ${missingBefore(steps, i)}`, 'red')}`]
+      }
+      return [
+        `  ${(i === 0 ? leg : '').padEnd(6)}${ladderLine(step, i === 0, width, paint)}`,
+        ...(step.hop?.by ?? []).map(line => `  ${' '.repeat(6 + width + 7)}${paint(`↳ ${line}`, 'dim')}`),
+      ]
+    })
   })
   const findings = flow.findings.flatMap(({ severity, message, where, nearest, frame, why }) => [
     `  ${paint(severity, severity === 'warn' ? 'yellow' : 'red')} ${where === undefined ? '' : `${where} `}${message}`,
@@ -41,6 +47,15 @@ export function textLadder(flow: FlowRecord, paint: Paint): string {
   ])
   const head = `${paint(flow.verdict, verdictColor[flow.verdict])} ${paint(flow.name, 'bold')}  ${flow.sent}`
   return `${[head, ...lines, ...findings].join('\n')}\n`
+}
+
+/** The places of the missing steps in a row that end at `end`, but for the first, which has a line of its own. */
+function missingBefore(steps: readonly LadderStep[], end: number): string {
+  const start = steps.findLastIndex((step, i) => i < end && step.kind !== 'missing') + 2
+  return steps
+    .slice(start, end + 1)
+    .map(({ at }) => at)
+    .join(', ')
 }
 
 function ladderLine(step: LadderStep, isFirst: boolean, width: number, paint: Paint): string {

@@ -2,25 +2,17 @@ import { isPodwireError, PodwireError } from '../base/errors/podwire-error.js'
 import type { ApiObject, Client } from './client.js'
 import type { ManifestObject } from './manifests.js'
 
-export interface AppliedObject extends ManifestObject {
-  /** The object as the server has it now. */
-  readonly stored: ApiObject
-  readonly outcome: 'created' | 'configured'
-}
+const fieldManager = 'podwire'
 
 /**
- * Makes the server have these objects, in order: created, or else merged into the ones there (RFC 7386, so their lists become exactly
- * the manifest's). Errors: the client's, with the object's place in front.
+ * Applies objects in their order (server-side apply, of what is written here and nothing else): what others wrote into other fields stays.
+ * Errors: the server's own, with the place of the object in its file.
  */
-export async function applyObjects(
-  client: Client,
-  objects: readonly ManifestObject[],
-  signal: AbortSignal,
-): Promise<readonly AppliedObject[]> {
-  const applied: AppliedObject[] = []
+export async function applyObjects(client: Client, objects: readonly ManifestObject[], signal: AbortSignal): Promise<readonly ApiObject[]> {
+  const applied: ApiObject[] = []
   for (const entry of objects) {
     try {
-      applied.push(await applyOne(client, entry, signal))
+      applied.push(await client.patch(entry.resource, keyOf(entry), entry.object, { type: 'apply', fieldManager, force: true }, signal))
     } catch (error) {
       if (!(error instanceof PodwireError)) throw error
       throw new PodwireError(error.code, `${entry.place}: ${error.message}`, {
@@ -30,17 +22,6 @@ export async function applyObjects(
     }
   }
   return applied
-}
-
-async function applyOne(client: Client, entry: ManifestObject, signal: AbortSignal): Promise<AppliedObject> {
-  const { resource, object } = entry
-  try {
-    return { ...entry, stored: await client.create(resource, object, signal), outcome: 'created' }
-  } catch (error) {
-    if (!isPodwireError(error, 'ALREADY_EXISTS')) throw error
-  }
-  const stored = await client.patch(resource, keyOf(entry), object, { type: 'merge' }, signal)
-  return { ...entry, stored, outcome: 'configured' }
 }
 
 /** Asks the server to delete these objects, last first; those that are gone already count as done. */

@@ -11,11 +11,18 @@ import type { FlowDocument } from './parse-flow-file.js'
 
 const readyTimeoutMs = 60_000
 
-/** Applies the manifests that the tests name, each once, and waits until their Deployments are available and their Pods ready. */
-export async function applyGiven(documents: readonly FlowDocument[], client: Client, signal: AbortSignal): Promise<void> {
-  const files = new Set(documents.flatMap(({ file, test }) => test.spec.given.map(path => resolve(dirname(file), path))))
+/** Applies the manifests that the tests name, each once, and waits for what is in them. */
+export const applyGiven = (documents: readonly FlowDocument[], client: Client, signal: AbortSignal): Promise<void> =>
+  applyManifestFiles(
+    documents.flatMap(({ file, test }) => test.spec.given.map(path => resolve(dirname(file), path))),
+    client,
+    signal,
+  )
+
+/** Applies manifests, each once, and waits until their Deployments are available and their Pods ready. */
+export async function applyManifestFiles(files: readonly string[], client: Client, signal: AbortSignal): Promise<void> {
   const objects: ManifestObject[] = []
-  for (const file of files) objects.push(...parseManifests(await readFile(file, 'utf8'), file))
+  for (const file of new Set(files)) objects.push(...parseManifests(await readFile(file, 'utf8'), file))
   await applyObjects(client, objects, signal)
   const namespaceOf = ({ object }: ManifestObject): string => object.metadata?.namespace ?? 'default'
   for (const namespace of new Set(objects.map(namespaceOf))) {

@@ -19,7 +19,7 @@ export interface FlowSessionOptions extends FlowLab {
 
 /** A lab with what flows need in it: a process in each namespace that sends, what was read of its hosts, captures. */
 export class FlowSession {
-  readonly #lab: FlowSessionOptions
+  readonly lab: FlowSessionOptions
   readonly #probers: ProberPool
   #facts: Promise<LabFacts> | undefined
   /** Every capture and prober listens to it. */
@@ -28,13 +28,13 @@ export class FlowSession {
   constructor(lab: FlowSessionOptions, outerSignal: AbortSignal) {
     this.signal = AbortSignal.any([outerSignal])
     setMaxListeners(0, this.signal)
-    this.#lab = lab
+    this.lab = lab
     this.#probers = proberPool(lab.probeArgv ?? [process.execPath, builtProgram('probe.js')], this.signal)
   }
 
   /** What holds on the hosts, as last read. */
   facts(): Promise<LabFacts> {
-    this.#facts ??= readLabFacts(this.#lab, ({ host }: FlowHost) => this.#probers.of(host.name, host), this.signal)
+    this.#facts ??= readLabFacts(this.lab, ({ host }: FlowHost) => this.#probers.of(host.name, host), this.signal)
     return this.#facts
   }
 
@@ -46,7 +46,7 @@ export class FlowSession {
   /** Finds the live objects of a flow. Errors: as `bindTest`. */
   async prepare(document: FlowDocument): Promise<FlowParts> {
     const facts = await this.facts()
-    const bound = await bindTest(document.test, this.#lab.client, facts, this.signal)
+    const bound = await bindTest(document.test, this.lab.client, facts, this.signal)
     const candidates = await this.#candidates(bound, facts)
     return { document, bound, facts, candidates, proberOf: client => this.#probers.of(client.key, client.host) }
   }
@@ -57,7 +57,7 @@ export class FlowSession {
     const addresses = new Set(services.flatMap(({ endpoints }) => endpoints.map(({ ip }) => ip)))
     if (addresses.size === 0) return []
     const namespaces = new Set(services.map(({ key }) => key.split('/')[0]!))
-    const lists = await Promise.all([...namespaces].map(namespace => this.#lab.client.list(pods, { namespace }, this.signal)))
+    const lists = await Promise.all([...namespaces].map(namespace => this.lab.client.list(pods, { namespace }, this.signal)))
     return lists.flatMap(({ items }) => items.filter(({ status }) => addresses.has(status?.podIP ?? '')).map(pod => boundPod(pod, facts)))
   }
 
@@ -83,5 +83,19 @@ export class FlowSession {
 
   close(): Promise<void> {
     return this.#probers.stop()
+  }
+}
+
+/** Does `work` in a session that is closed at its end. */
+export async function withFlowSession<T>(
+  lab: FlowSessionOptions,
+  signal: AbortSignal,
+  work: (session: FlowSession) => Promise<T>,
+): Promise<T> {
+  const session = new FlowSession(lab, signal)
+  try {
+    return await work(session)
+  } finally {
+    await session.close()
   }
 }

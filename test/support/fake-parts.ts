@@ -102,6 +102,12 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       calls.push(`trace ${from} ${to}`)
       return record.flows[0]!
     },
+    whyFlow: async ({ question: { from, to } }) => {
+      calls.push(`why ${from} ${to}`)
+      return { ...record.flows[0]!, causes: [] }
+    },
+    listLessons: async () => [],
+    runLesson: () => Promise.reject(new Error('no lesson is given here')),
     renderReport: () => '<html>',
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),

@@ -1,7 +1,6 @@
 import type { FlowRecord, LadderStep } from '../../base/results/run-record.js'
-import type { FlowLab } from '../flow-lab.js'
 import { boundText, emptyRecord, sentText, verdictOf } from '../flow-record.js'
-import { FlowSession } from '../flow-session.js'
+import type { FlowSession } from '../flow-session.js'
 import { buildLadder } from '../ladder.js'
 import { outcomeOf } from '../run-one-flow.js'
 import { type Evidence, gatherEvidence } from './evidence.js'
@@ -10,11 +9,10 @@ import { type ObjectNames, readObjectNames } from './object-names.js'
 import { type AskedFlow, askedFlow, type Question } from './question.js'
 import { tableLookups } from './table-lookups.js'
 
-export interface ExplainOptions extends FlowLab {
+export interface ExplainOptions {
   readonly question: Question
   /** Where the pcapng goes. */
   readonly outDir: string
-  readonly probeArgv?: readonly string[]
 }
 
 /** A flow that was asked about, with everything seen of it. */
@@ -29,18 +27,15 @@ export interface ExplainedFlow {
  * `podwire trace`: sends one packet and its answer, and says of each hop what changed and by what. Errors: as `askedFlow`, `bindTest`;
  * CAPTURE_FAILED.
  */
-export async function explainFlow({ question, outDir, ...lab }: ExplainOptions, signal: AbortSignal): Promise<ExplainedFlow> {
+export async function explainFlow(session: FlowSession, { question, outDir }: ExplainOptions): Promise<ExplainedFlow> {
   const startedAt = Date.now()
-  const session = new FlowSession(lab, signal)
-  try {
-    const asked = await askedFlow(question, lab.client, session.signal)
-    const evidence = await gatherEvidence(session, asked.document, outDir)
-    const names = await readObjectNames(lab.client, session.signal)
-    const explanations = await explainHops(evidence, names, tableLookups(evidence.facts, session.signal))
-    return { record: recordOf(evidence, explanations, Date.now() - startedAt), asked, evidence, names }
-  } finally {
-    await session.close()
-  }
+  const { signal, lab } = session
+  session.forgetFacts()
+  const asked = await askedFlow(question, lab.client, signal)
+  const evidence = await gatherEvidence(session, asked.document, outDir)
+  const names = await readObjectNames(lab.client, signal)
+  const explanations = await explainHops(evidence, names, tableLookups(evidence.facts, signal))
+  return { record: recordOf(evidence, explanations, Date.now() - startedAt), asked, evidence, names }
 }
 
 function recordOf({ document, sent, judged }: Evidence, explanations: Explanations, durationMs: number): FlowRecord {

@@ -30,10 +30,18 @@ export function tableLookups(facts: LabFacts, signal: AbortSignal): TableLookups
     )
     return found === undefined ? '' : ` (${found.role === 'node' ? 'Node' : found.role} ${found.name})`
   }
+  /** The kernel answers with an error where a route refuses; the longest one that matches is it. */
+  const refusing = async (node: string, dst: string): Promise<readonly Route[]> => {
+    const text = await ask(node, ['ip', '-j', 'route', 'show', 'to', 'match', dst])
+    const routes = text === '' ? [] : (JSON.parse(text) as Route[])
+    const length = ({ dst = 'default' }: Route): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))
+    const [longest] = routes.toSorted((a, b) => length(b) - length(a))
+    return longest?.type === undefined || longest.type === 'unicast' ? [] : [longest]
+  }
   return {
     async route(node, dst) {
       const text = await ask(node, ['ip', '-j', 'route', 'get', 'fibmatch', dst])
-      const [route] = text === '' ? [] : (JSON.parse(text) as Route[])
+      const [route] = text === '' ? await refusing(node, dst) : (JSON.parse(text) as Route[])
       if (route === undefined) return undefined
       const { type, dst: range = 'default', gateway, dev } = route
       const words = [

@@ -4,7 +4,7 @@ import { PodwireError } from '../../base/errors/podwire-error.js'
 import type { FlowRecord, MatrixRecord, RunRecord } from '../../base/results/run-record.js'
 import type { Client } from '../../client/client.js'
 import type { FlowRunOptions } from '../flow-run.js'
-import { FlowSession } from '../flow-session.js'
+import { withFlowSession } from '../flow-session.js'
 import { runFlows } from '../run-flows.js'
 import { type ClusterObjects, planVerification, type VerifiedPair } from './plan-verification.js'
 
@@ -27,8 +27,7 @@ const settleMs = 2_000
  * Errors: NOT_FOUND when there is nobody to ask; as `runFlows`.
  */
 export async function verify({ namespace, ...options }: VerifyOptions, signal: AbortSignal): Promise<VerifyReport> {
-  const session = new FlowSession(options, signal)
-  const facts = await session.facts().finally(() => session.close())
+  const facts = await withFlowSession(options, signal, session => session.facts())
   const { batches, leftOut } = planVerification(await readObjects(options.client, signal), facts, namespace)
   const pairs = batches.flat()
   if (pairs.length === 0) {

@@ -177,6 +177,60 @@ t.test('verify: the matrix, what differs and what was not asked; exits 1 when a 
   t.equal(await runCli(['verify', '--out', out], fine.parts), 0)
 })
 
+t.test('why: the cause with what shows it and what to do; exits 1 when something stops it', async t => {
+  const { kubeconfig, terminal } = folder(t)
+  const [flow] = sampleRun.flows
+  const cause = {
+    code: 'no-endpoints',
+    message: 'Service shop/web has no endpoints',
+    where: 'Service shop/web',
+    evidence: ['selector: app=wbe'],
+    mend: 'kubectl edit',
+  }
+  const { parts } = fakeMachine({ terminal, whyFlow: async () => ({ ...flow!, verdict: 'fail', causes: [cause] }) }, kubeconfig)
+  await runCli(['up'], parts)
+  terminal.written.out = ''
+  t.equal(await runCli(['why', 'pod/a', 'svc/web'], parts), 1)
+  t.match(
+    terminal.written.out,
+    '\nwhy    Service shop/web has no endpoints (no-endpoints)\nwhere  Service shop/web\nseen   selector: app=wbe\nnext   kubectl edit\n',
+  )
+  const fine = fakeMachine({ terminal }, kubeconfig)
+  await runCli(['up'], fine.parts)
+  t.equal(await runCli(['why', 'pod/a', 'svc/web', '--udp'], fine.parts), 0)
+  t.match(fine.calls, ['up', 'why pod/a svc/web'])
+  t.match(terminal.written.out, /\nNothing stops it: it ended /)
+  t.equal(await runCli(['why', 'pod/a'], fine.parts), 2)
+  t.equal(await runCli(['trace', 'pod/a', 'pod/b', '--size', '7'], fine.parts), 2)
+  t.match(terminal.written.note, /Use 8 to 1400, or mtu/)
+})
+
+t.test('lesson: the list; one that is not there is refused before anything is broken', async t => {
+  const { kubeconfig, terminal } = folder(t)
+  const lesson = {
+    name: 'x',
+    title: 'A title',
+    part: 'on one node',
+    story: 'S',
+    hint: 'H',
+    namespace: 'classroom',
+    from: 'pod/a',
+    to: 'pod/b',
+  }
+  const { parts } = fakeMachine(
+    { terminal, listLessons: async () => [lesson], runLesson: async () => ({ ...sampleRun.flows[0]!, causes: [] }) },
+    kubeconfig,
+  )
+  await runCli(['up'], parts)
+  terminal.written.out = ''
+  t.equal(await runCli(['lesson', 'list'], parts), 0)
+  t.match(terminal.written.out, /^LESSON +PART +TITLE\nx +on one node +A title\n/)
+  t.equal(await runCli(['lesson', 'start', 'y'], parts), 1)
+  t.match(terminal.written.note, /NOT_FOUND there is no lesson y/)
+  t.equal(await runCli(['lesson', 'start', 'x'], parts), 0)
+  t.match(terminal.written.out, /Make this go through: \.\/podwire why -n classroom pod\/a pod\/b\n[\s\S]*mended /)
+})
+
 t.test('flow draw: one flow of a recorded run, by anybody', async t => {
   const { dir } = folder(t)
   const file = join(dir, 'results.json')

@@ -65,15 +65,19 @@ kind: [
   }
 })
 
-t.test('applying creates, then configures; deleting twice is the same as once', async t => {
+t.test('applying again changes what was applied and nothing else; deleting twice is the same as once', async t => {
   await withApiServer(t, async api => {
     const client = createClient(loadKubeconfig(api.kubeconfig))
     const manifest = (value: string) =>
       parseManifests(`{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: "${value}"}}`, 'c.yaml')
-    const outcomes = async (value: string) => (await applyObjects(client, manifest(value), signal)).map(({ outcome }) => outcome)
-    t.strictSame(await outcomes('1'), ['created'])
-    t.strictSame(await outcomes('2'), ['configured'])
-    t.strictSame((await client.get(configmaps, { namespace: 'default', name: 'c' })).data, { a: '2' })
+    const key = { namespace: 'default', name: 'c' }
+    await applyObjects(client, manifest('1'), signal)
+    t.strictSame((await client.get(configmaps, key)).data, { a: '1' })
+    await client.patch(configmaps, key, { data: { b: 'of another' } }, { type: 'merge' })
+    await applyObjects(client, manifest('2'), signal)
+    t.strictSame((await client.get(configmaps, key)).data, { a: '2', b: 'of another' })
+    await applyObjects(client, parseManifests('{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}', 'c.yaml'), signal)
+    t.strictSame((await client.get(configmaps, key)).data, { b: 'of another' }, 'what is written no more is gone, what others wrote stays')
     await deleteObjects(client, manifest(''), signal)
     await deleteObjects(client, manifest(''), signal)
     t.equal((await client.list(configmaps, { fieldSelector: 'metadata.name=c' })).items.length, 0)
