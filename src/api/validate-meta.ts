@@ -88,7 +88,7 @@ const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist']
 
 export function validateLabelSelector(selector: LabelSelector | undefined, field: string): FieldProblem[] {
   const problems = validateLabels(selector?.matchLabels, `${field}.matchLabels`)
-  selector?.matchExpressions?.forEach(({ key, operator, values = [] }, i) => {
+  selector?.matchExpressions?.forEach(({ key = '', operator = '', values = [] }, i) => {
     const at = `${field}.matchExpressions[${i}]`
     problems.push(...invalidAll(`${at}.key`, key, checkQualifiedName(key)))
     if (!operators.includes(operator)) problems.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'))

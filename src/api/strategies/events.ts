@@ -8,6 +8,9 @@ import { plainStrategy } from './plain-strategy.js'
 
 export const eventStrategy: Strategy<Event> = {
   ...plainStrategy,
+  setDefaults(event) {
+    event.involvedObject ??= {}
+  },
   validate({ metadata, involvedObject }): FieldProblem[] {
     const wanted = involvedObject?.namespace || 'default'
     if (metadata?.namespace === wanted) return []

@@ -69,7 +69,7 @@ function changeableSpec(spec: PodSpec): object {
   return {
     ...rest,
     tolerations: spec.tolerations ?? [],
-    containers: spec.containers.map(withoutImage),
+    containers: spec.containers?.map(withoutImage) ?? [],
     initContainers: spec.initContainers?.map(withoutImage) ?? [],
   }
 }

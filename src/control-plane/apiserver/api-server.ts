@@ -40,7 +40,7 @@ import { objectStoreKey } from './object-codec.js'
 import { createOpenApiAnswers } from './openapi-answers.js'
 import { podStreams, type StreamUpgrade } from './pod-streams.js'
 import { repairAllocations } from './repair-allocations.js'
-import { parseTarget } from './request-target.js'
+import { parseTarget, pathAndQuery } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { openServiceAllocation } from './service-allocation.js'
 import { version } from './version.js'
@@ -126,7 +126,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
 
   async function answer({ request, response, upgrade, seen }: Exchange): Promise<Answer | undefined> {
-    const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://podwire')
+    const { path, query } = pathAndQuery(request)
     const user = await access.enter(request, path, query).catch((error: unknown) => {
       if (statusOf(error).code === 401) metrics.authenticated(undefined)
       throw error

@@ -1,5 +1,5 @@
 import type { ApiServerRequest } from './authentication.js'
-import type { RequestTarget } from './request-target.js'
+import { pathAndQuery, type RequestTarget } from './request-target.js'
 
 /** How metrics name a request. */
 export interface RequestLabels {
@@ -24,13 +24,12 @@ const knownPath =
 /** The labels of a request, by the rules of upstream's metrics. */
 export function requestLabels(request: ApiServerRequest, target: RequestTarget | undefined): RequestLabels {
   const component = 'apiserver'
-  const [path = '', text = ''] = (request.url ?? '/').split('?')
+  const { path, query } = pathAndQuery(request)
   const method = request.method ?? 'GET'
   if (!target) {
     const subresource = knownPath.test(path) ? path : ''
     return { verb: method, dry_run: '', group: '', version: '', resource: '', subresource, scope: '', component, isLasting: false }
   }
-  const query = new URLSearchParams(text)
   const { resource, namespace, name, subresource = '' } = target
   const verb = verbOf({ method, query, target, mediaType: request.headers['content-type'] ?? '' })
   const scope = name !== undefined || verb === 'POST' ? 'resource' : namespace === undefined ? 'cluster' : 'namespace'

@@ -9,6 +9,15 @@ export interface RequestTarget {
   readonly subresource: string | undefined
 }
 
+/** The path as it was sent and the query. No URL is parsed: `//host/` would be one, and `..` would mean something. */
+export function pathAndQuery({ url = '/' }: { readonly url?: string | undefined }): {
+  readonly path: string
+  readonly query: URLSearchParams
+} {
+  const at = url.indexOf('?')
+  return at < 0 ? { path: url, query: new URLSearchParams() } : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) }
+}
+
 /** Finds the resource of a path such as `/apis/apps/v1/namespaces/shop/deployments/web/scale`; undefined when it names none. */
 export function parseTarget(path: string, table: readonly ResourceType[]): RequestTarget | undefined {
   const parts = path.split('/').slice(1)

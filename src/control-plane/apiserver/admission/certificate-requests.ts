@@ -56,7 +56,7 @@ export const certificateSubjectRestrictionPlugin: AdmissionPlugin = {
     if (request.operation !== 'CREATE' || !isAbout(request, group, 'certificatesigningrequests')) return
     const { name: username, uid, groups, extra } = request.user
     const object = request.object as Draft<CertificateSigningRequest>
-    const { uid: _, extra: __, ...spec } = object.spec
+    const { uid: _, extra: __, ...spec } = object.spec ?? {}
     object.spec = {
       ...spec,
       username,

@@ -1,0 +1,3 @@
+import { testSession } from '../../../support/kubectl-session.js'
+
+await testSession('kinds')
