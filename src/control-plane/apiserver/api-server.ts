@@ -39,7 +39,7 @@ import { startObjectCache } from './object-cache.js'
 import { objectStoreKey } from './object-codec.js'
 import { createOpenApiAnswers } from './openapi-answers.js'
 import { podStreams, type StreamUpgrade } from './pod-streams.js'
-import { repairAllocations } from './repair-allocations.js'
+import { keepAddresses, repairAllocations } from './repair-allocations.js'
 import { parseTarget, pathAndQuery } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { openServiceAllocation } from './service-allocation.js'
@@ -96,7 +96,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const objects = policyObjects(cache, rowOf)
   const access = openAccess({ objects, address, serviceAccount: options.serviceAccount, tokenFile: options.tokenFile })
   const admission = admissionChain(admissionPlugins({ objects, access, disabled: options.disabledAdmissionPlugins }))
-  await repairAllocations({ store, cache, addresses, allocation, services: rowOf(services), ipAddresses })
+  const allocated = { store, cache, addresses, services: rowOf(services), ipAddresses }
+  await repairAllocations({ ...allocated, allocation })
+  keepAddresses({ ...allocated, log }, stop.signal)
   await ensureFirstObjects(writer, rowOf, options)
   await ensureBootstrapPolicy({ writer, objects, rowOf })
 

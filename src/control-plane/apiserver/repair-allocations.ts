@@ -1,3 +1,5 @@
+import type { Logger } from 'pino'
+
 import type { IPAddress, Service } from '../../api/generated/types.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 import type { Commit, Store } from '../store/store.js'
@@ -45,6 +47,33 @@ export async function repairAllocations({ store, cache, addresses, allocation, s
     if (result.committed) allocation.noteCommitted(commit.changes)
   }
   if (commits.length > 0) await cache.current()
+}
+
+interface KeepParts extends Omit<Parts, 'allocation'> {
+  readonly log: Pick<Logger, 'warn'>
+}
+
+/** Holds again, until `signal` aborts, whatever address of a Service somebody deletes. Upstream looks every few minutes. */
+export function keepAddresses({ store, cache, addresses, services, ipAddresses, log }: KeepParts, signal: AbortSignal): void {
+  async function holdAgain(address: string, at: { readonly namespace: string; readonly name: string }): Promise<void> {
+    // A Service that goes takes its address with it, in the same commit.
+    await cache.current()
+    const owner = cache.collection(services).get(objectStoreKey(services, at))
+    if (!owner || !addressesOf(specOf(owner.object)).includes(address)) return
+    const { expect, changes } = addresses.hold(address, at)
+    // The Service must be as it was seen; else whoever changed it has seen to the address.
+    await store.commit({ expect: [...expect, { key: owner.key, revision: owner.revision }], changes })
+  }
+
+  const stop = cache.collection(ipAddresses).subscribe(cache.revision, ({ current, previous }) => {
+    const { parentRef } = (previous?.object as IPAddress | undefined)?.spec ?? {}
+    if (current || !parentRef || parentRef.group || parentRef.resource !== services.resource) return
+    const { namespace = '', name } = parentRef
+    holdAgain(previous?.object.metadata.name ?? '', { namespace, name }).catch((error: unknown) => {
+      if (!signal.aborted) log.warn({ err: error, service: `${namespace}/${name}` }, 'an address of a Service is not held any more')
+    })
+  })
+  signal.addEventListener('abort', stop, { once: true })
 }
 
 const specOf = (object: KubeObject): Service['spec'] => (object as Service).spec

@@ -2,15 +2,9 @@ import { apiPathOf, apiVersionOf } from '../../api/api-resource.js'
 import { certificatesigningrequests, subjectaccessreviews } from '../../api/generated/resources.js'
 import type { CertificateSigningRequest, SubjectAccessReview } from '../../api/generated/types.js'
 import { timeText } from '../../api/time-text.js'
-import { keyOfObject } from '../../client/http-informer.js'
-import type { Informer } from '../../client/informer.js'
 import { decisionOn, readCertificateRequest, signers } from './certificate-request.js'
-import { type Controller, type ControllerParts, keyedController } from './controller.js'
-import { onObjectChange } from './object-changes.js'
-
-interface Parts extends ControllerParts {
-  readonly certificateRequests: Informer<CertificateSigningRequest>
-}
+import { type CertificateParts, certificateRequestController } from './certificate-request-controller.js'
+import type { Controller } from './controller.js'
 
 const kubeletClient = 'kubernetes.io/kube-apiserver-client-kubelet'
 
@@ -18,8 +12,8 @@ const kubeletClient = 'kubernetes.io/kube-apiserver-client-kubelet'
  * Approves requests for client certificates of kubelets when their author may create `certificatesigningrequests/nodeclient`, or
  * `/selfnodeclient` for a node that renews its own. Everything else waits for `kubectl certificate approve`.
  */
-export function certificateApprover(parts: Parts): Controller {
-  const { client, certificateRequests } = parts
+export function certificateApprover(parts: CertificateParts): Controller {
+  const { client } = parts
 
   async function mayCreate({ spec }: CertificateSigningRequest, subresource: string, signal: AbortSignal): Promise<boolean> {
     const review: SubjectAccessReview = {
@@ -40,20 +34,15 @@ export function certificateApprover(parts: Parts): Controller {
     return (await client.create(subjectaccessreviews, review, signal)).status?.allowed === true
   }
 
-  return keyedController({
+  return certificateRequestController(parts, {
     name: 'certificate-approver',
-    parts,
-    reads: [certificateRequests],
-    watch(queue) {
-      onObjectChange(certificateRequests, (_before, after) => after && queue.add(keyOfObject(after)))
-    },
-    async reconcile(key, _queue, signal) {
-      const request = certificateRequests.get(key)
-      if (request?.spec.signerName !== kubeletClient || decisionOn(request) !== undefined) return
+    async reconcile(request, signal) {
+      if (request.spec.signerName !== kubeletClient || decisionOn(request) !== undefined) return undefined
       const wanted = await readCertificateRequest(request).catch(() => undefined)
-      if (!wanted || signers[kubeletClient]?.(wanted) !== undefined) return
+      if (!wanted || signers[kubeletClient]?.(wanted) !== undefined) return undefined
       const isSelf = request.spec.username === wanted.commonName
-      if (!(isSelf && (await mayCreate(request, 'selfnodeclient', signal))) && !(await mayCreate(request, 'nodeclient', signal))) return
+      if (!(isSelf && (await mayCreate(request, 'selfnodeclient', signal))) && !(await mayCreate(request, 'nodeclient', signal)))
+        return undefined
       const now = timeText(Date.now())
       const condition = {
         type: 'Approved',
@@ -68,7 +57,9 @@ export function certificateApprover(parts: Parts): Controller {
         kind: certificatesigningrequests.kind,
         status: { ...request.status, conditions: [...(request.status?.conditions ?? []), condition] },
       }
-      await client.raw('PUT', `${apiPathOf(certificatesigningrequests, { name: key })}/approval`, approved, signal)
+      const path = apiPathOf(certificatesigningrequests, { name: request.metadata?.name ?? '' })
+      await client.raw('PUT', `${path}/approval`, approved, signal)
+      return undefined
     },
   })
 }

@@ -4,11 +4,9 @@ import * as x509 from '@peculiar/x509'
 import { certificatesigningrequests } from '../../api/generated/resources.js'
 import type { CertificateSigningRequest } from '../../api/generated/types.js'
 import { timeText } from '../../api/time-text.js'
-import { keyOfObject } from '../../client/http-informer.js'
-import type { Informer } from '../../client/informer.js'
 import { decisionOn, readCertificateRequest, signers, type WantedCertificate } from './certificate-request.js'
-import { type Controller, type ControllerParts, keyedController } from './controller.js'
-import { onObjectChange } from './object-changes.js'
+import { type CertificateParts, certificateRequestController } from './certificate-request-controller.js'
+import type { Controller } from './controller.js'
 
 /** PEM text of the authority that clients and nodes are known by. */
 export interface SigningAuthority {
@@ -16,8 +14,7 @@ export interface SigningAuthority {
   readonly key: string
 }
 
-interface Parts extends ControllerParts {
-  readonly certificateRequests: Informer<CertificateSigningRequest>
+interface Parts extends CertificateParts {
   readonly authority: SigningAuthority
 }
 
@@ -28,18 +25,12 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const
 
 /** Signs approved requests of the three signers of clients, kubelets and their servers, or says why not. */
 export function certificateSigner(parts: Parts): Controller {
-  const { client, certificateRequests, authority } = parts
-  return keyedController({
+  const { client, authority } = parts
+  return certificateRequestController(parts, {
     name: 'certificate-signer',
-    parts,
-    reads: [certificateRequests],
-    watch(queue) {
-      onObjectChange(certificateRequests, (_before, after) => after && queue.add(keyOfObject(after)))
-    },
-    async reconcile(key, _queue, signal) {
-      const request = certificateRequests.get(key)
-      const rule = signers[request?.spec.signerName ?? '']
-      if (!request || !rule || request.status?.certificate !== undefined || decisionOn(request) !== 'Approved') return
+    async reconcile(request, signal) {
+      const rule = signers[request.spec.signerName]
+      if (!rule || request.status?.certificate !== undefined || decisionOn(request) !== 'Approved') return undefined
       const outcome = await signed(request, rule, authority)
       const { conditions = [] } = request.status ?? {}
       const now = timeText(Date.now())
@@ -61,6 +52,7 @@ export function certificateSigner(parts: Parts): Controller {
               ],
             }
       await client.updateStatus(certificatesigningrequests, { ...request, status }, signal)
+      return undefined
     },
   })
 }

@@ -32,6 +32,7 @@ import type { ApiObject, Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
 import { certificateApprover } from './certificate-approver.js'
+import { certificateCleaner } from './certificate-cleaner.js'
 import { certificateSigner } from './certificate-signer.js'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.js'
 import { type Collection, followCollections } from './collections.js'
@@ -138,6 +139,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     disruptionController(parts),
     resourceQuotaController({ ...parts, collections }),
     certificateApprover(parts),
+    certificateCleaner(parts),
     ...(caKeyFile === undefined ? [] : [certificateSigner({ ...parts, authority: { cert: ca, key: readFileSync(caKeyFile, 'utf8') } })]),
     claimProtection(parts),
     volumeProtection(parts),

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Service } from '../../../../src/api/generated/types.js'
 import { apiRequest } from '../../../support/api-request.js'
 import { type TestApiServer, withApiServer } from '../../../support/api-server.js'
+import { until } from '../../../support/until.js'
 
 const path = '/api/v1/namespaces/default/services'
 const create = (api: TestApiServer, name: string, spec: object = {}) =>
@@ -216,5 +217,28 @@ t.test('what a load balancer needs', t =>
     )
     const heir = { type: 'NodePort', ports: [{ port: 80, nodePort: healthCheckNodePort }] }
     t.equal((await create(api, 'heir', heir)).status, 201, 'a changed type gives its ports back')
+  }),
+)
+
+t.test('an address that somebody deletes is held again as long as a Service has it', t =>
+  withApiServer(t, async api => {
+    const { clusterIP } = (await create(api, 'web')).json.spec
+    const address = `/apis/networking.k8s.io/v1/ipaddresses/${clusterIP}`
+    const { uid } = (await apiRequest(api, address)).json.metadata
+    await apiRequest(api, address, { method: 'DELETE', body: { gracePeriodSeconds: 0 } })
+    await apiRequest(api, address, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: { metadata: { finalizers: null } },
+    })
+    await until('another one stands for it', async () => {
+      const { status, json } = await apiRequest(api, address)
+      return status === 200 && json.metadata.uid !== uid
+    })
+    t.match((await apiRequest(api, address)).json.spec, { parentRef: { resource: 'services', namespace: 'default', name: 'web' } })
+    t.equal((await create(api, 'thief', { clusterIP })).status, 422)
+    await remove(api, 'web')
+    t.equal((await apiRequest(api, address)).status, 404)
+    t.equal((await create(api, 'heir', { clusterIP })).status, 201)
   }),
 )
