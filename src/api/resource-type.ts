@@ -31,7 +31,7 @@ export interface ResourceType<T extends KubeObject = KubeObject> extends ApiReso
   readonly storedAs?: StoredForm<T>
 }
 
-/** The form in which the store keeps an object that is served in several. Kind, apiVersion and metadata need no converting. */
+/** The form in which the store keeps an object that is served in several. Kind and apiVersion need no converting, metadata only where it says otherwise. */
 export interface StoredForm<T extends KubeObject = KubeObject> {
   readonly resource: ApiResource
   toStored(object: T): KubeObject

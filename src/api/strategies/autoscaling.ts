@@ -8,11 +8,13 @@ import type {
   HPAScalingRules,
   MetricSpec,
   MetricStatus,
+  ObjectMeta,
   PodDisruptionBudget,
 } from '../generated/types.js'
 import type { Draft } from '../json.js'
 import type { KubeObject, StoredForm, Strategy } from '../resource-type.js'
 import { validateLabelSelector } from '../validate-meta.js'
+import { carriesMetrics, splitBeyond, withBeyond } from './autoscaler-annotations.js'
 import { plainStrategy } from './plain-strategy.js'
 
 /** Upstream's aim where none is given. */
@@ -95,10 +97,10 @@ const validateTarget = (target: AutoscalingV2CrossVersionObjectReference | undef
 export const autoscalerV1Strategy: Strategy<AutoscalingV1HorizontalPodAutoscaler> = {
   ...plainStrategy,
   hasGeneration: true,
-  setDefaults({ spec }) {
+  setDefaults({ metadata, spec }) {
     if (!spec) return
     spec.minReplicas ??= 1
-    spec.targetCPUUtilizationPercentage ??= defaultCpuPercent
+    if (!carriesMetrics(metadata?.annotations)) spec.targetCPUUtilizationPercentage ??= defaultCpuPercent
   },
   prepareCreate(autoscaler) {
     autoscaler.status = { currentReplicas: 0, desiredReplicas: 0 }
@@ -109,33 +111,59 @@ export const autoscalerV1Strategy: Strategy<AutoscalingV1HorizontalPodAutoscaler
   },
 }
 
-const isCpu = ({ type, resource }: MetricSpec | MetricStatus): boolean => type === 'Resource' && resource?.name === 'cpu'
+const isCpu = ({ type, resource }: MetricSpec): boolean =>
+  type === 'Resource' && resource?.name === 'cpu' && resource.target.averageUtilization !== undefined
+const isCurrentCpu = ({ type, resource }: MetricStatus): boolean =>
+  type === 'Resource' && resource?.name === 'cpu' && resource.current.averageUtilization !== undefined
 
-/** The first version knows one metric: how busy the CPUs are. */
+/** The first version knows one metric, how busy the CPUs are; all else it carries in annotations. */
 export const autoscalerV1Form: StoredForm<AutoscalingV1HorizontalPodAutoscaler> = {
   resource: autoscalingV2HorizontalPodAutoscalers,
-  toStored({ spec, status, ...rest }) {
+  toStored({ spec, status, metadata, ...rest }) {
     const { targetCPUUtilizationPercentage: wanted, ...others } = spec ?? { maxReplicas: 0, scaleTargetRef: { kind: '', name: '' } }
     const { currentCPUUtilizationPercentage: is, ...statusRest } = status ?? { currentReplicas: 0, desiredReplicas: 0 }
+    const { beyond, rest: annotations } = splitBeyond(metadata?.annotations)
     const current = is === undefined ? [] : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: is } } }]
+    const { behavior, conditions } = beyond
     return {
       ...rest,
-      spec: { ...others, metrics: wanted === undefined ? [] : [cpuMetric(wanted)] },
-      ...(status && { status: { ...statusRest, currentMetrics: current } }),
+      metadata: withAnnotations(metadata, annotations),
+      spec: {
+        ...others,
+        metrics: [...(wanted === undefined ? [] : [cpuMetric(wanted)]), ...beyond.metrics],
+        ...(behavior && { behavior }),
+      },
+      ...(status && {
+        status: { ...statusRest, currentMetrics: [...current, ...beyond.currentMetrics], ...(conditions.length > 0 && { conditions }) },
+      }),
     } as KubeObject
   },
   fromStored(object) {
-    const { spec, status, ...rest } = object as AutoscalingV2HorizontalPodAutoscaler
-    const { metrics = [], behavior: _, ...others } = spec ?? { maxReplicas: 0, scaleTargetRef: { kind: '', name: '' } }
-    const wanted = metrics.find(isCpu)?.resource?.target.averageUtilization
-    const { currentMetrics, conditions: __, ...statusRest } = status ?? { desiredReplicas: 0 }
-    const is = currentMetrics?.find(isCpu)?.resource?.current.averageUtilization
+    const { spec, status, metadata, ...rest } = object as AutoscalingV2HorizontalPodAutoscaler
+    const { metrics = [], behavior, ...others } = spec ?? { maxReplicas: 0, scaleTargetRef: { kind: '', name: '' } }
+    const cpu = metrics.find(isCpu)
+    const { currentMetrics = [], conditions = [], ...statusRest } = status ?? { desiredReplicas: 0 }
+    const currentCpu = currentMetrics.find(isCurrentCpu)
+    const annotations = withBeyond(metadata?.annotations, {
+      metrics: metrics.filter(metric => metric !== cpu),
+      currentMetrics: currentMetrics.filter(metric => metric !== currentCpu),
+      conditions,
+      behavior,
+    })
+    const wanted = cpu?.resource?.target.averageUtilization
+    const is = currentCpu?.resource?.current.averageUtilization
     return {
       ...rest,
+      metadata: withAnnotations(metadata, annotations),
       spec: { ...others, ...(wanted !== undefined && { targetCPUUtilizationPercentage: wanted }) },
       status: { currentReplicas: 0, ...statusRest, ...(is !== undefined && { currentCPUUtilizationPercentage: is }) },
     }
   },
+}
+
+function withAnnotations(metadata: ObjectMeta = {}, annotations: Readonly<Record<string, string>> | undefined): ObjectMeta {
+  const { annotations: _, ...rest } = metadata
+  return { ...rest, ...(annotations && { annotations }) }
 }
 
 export const podDisruptionBudgetStrategy: Strategy<PodDisruptionBudget> = {

@@ -36,8 +36,8 @@ const metadataStart = '"metadata":{'
  * before the commit. `decodeStored` puts it in without parsing, so an object is serialised once in its life.
  */
 export function encodeStored(resource: ResourceType, object: KubeObject): Buffer {
-  const { kind: _, apiVersion: __, metadata: ___, ...rest } = resource.storedAs?.toStored(object) ?? object
-  const { resourceVersion: ____, ...metadata } = object.metadata ?? {}
+  const { kind: _, apiVersion: __, metadata: all = object.metadata, ...rest } = resource.storedAs?.toStored(object) ?? object
+  const { resourceVersion: ___, ...metadata } = all ?? {}
   const home = storedResource(resource)
   return Buffer.from(JSON.stringify({ kind: home.kind, apiVersion: apiVersionOf(home), metadata, ...rest }))
 }
@@ -57,8 +57,8 @@ function inServedForm(resource: ResourceType, stored: StoredObject['object']): S
   const { custom, storedAs } = resource
   if (custom) return custom.serve(stored as unknown as JsonObject) as unknown as StoredObject['object']
   if (!storedAs) return stored
-  const { kind: _, apiVersion: __, metadata: ___, ...rest } = storedAs.fromStored(stored)
-  return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata: stored.metadata, ...rest } as StoredObject['object']
+  const { kind: _, apiVersion: __, metadata = stored.metadata, ...rest } = storedAs.fromStored(stored)
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata, ...rest } as StoredObject['object']
 }
 
 /** The last state of a deleted object, as of the revision that deleted it. */

@@ -1,6 +1,7 @@
 import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
 import { decodeObject } from '../../api/decode-object.js'
 import { required } from '../../api/field-problem.js'
+import { pods } from '../../api/generated/resources.js'
 import type { AuthenticationTokenRequest, Binding, DeleteOptions, Eviction, Pod, ServiceAccount } from '../../api/generated/types.js'
 import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
@@ -119,6 +120,13 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
           return jsonAnswer({ ...object, ...apiNames(resource), status }, 201)
         }
         const draft = inNamespace(writable(object), target)
+        if (resource.kind === bindingBody.kind) {
+          const pod = objects.rowOf(pods)
+          return bind({ ...exchange, target: { ...target, resource: pod, subresource: 'binding' } }, draft as unknown as Binding, {
+            namespace,
+            name: draft.metadata.name ?? '',
+          })
+        }
         const stored = await writer.create(resource, draft, {
           ...terms(exchange),
           manager: managerOf(request, query),
@@ -137,6 +145,13 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
       default:
         throw methodNotSupported(resource, verbOf(request.method))
     }
+  }
+
+  async function bind(exchange: Exchange, binding: Binding, at: ObjectKey): Promise<Answer> {
+    const { resource, subresource } = exchange.target
+    const change = (current: KubeObject): WritableObject => boundPod(resource, current, binding)
+    await writer.update({ resource, at, subresource, ...terms(exchange), change })
+    return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
   }
 
   async function object(exchange: Exchange, at: ObjectKey): Promise<Answer | undefined> {
@@ -272,9 +287,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
       }
       case 'binding': {
         const { object: binding } = objectOfBody(await bodyOf(request), bindingBody, fieldValidation(query))
-        const change = (current: KubeObject): WritableObject => boundPod(resource, current, binding as unknown as Binding)
-        await writer.update({ resource, at, subresource, ...terms(exchange), change })
-        return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
+        return bind(exchange, binding as unknown as Binding, at)
       }
       case 'approval':
         if (request.method === 'GET') return object(exchange, at)

@@ -175,6 +175,12 @@ t.test('deleting: finalizers, propagation and the grace of Pods', t =>
       status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'True' }] },
     })
     t.equal((await post(api, `${pods}/bound/binding`, { target: { kind: 'Node', name: 'node-2' } })).status, 409)
+    const bindings = '/api/v1/namespaces/default/bindings'
+    await post(api, pods, pod('other'))
+    t.equal((await post(api, bindings, { metadata: { name: 'other' }, target: { kind: 'Node', name: 'node-1' } })).status, 201)
+    t.equal((await apiRequest(api, `${pods}/other`)).json.spec.nodeName, 'node-1', 'as the first clients bound')
+    t.equal((await post(api, bindings, { metadata: { name: 'none' }, target: { kind: 'Node', name: 'node-1' } })).status, 404)
+    await remove(api, `${pods}/other`, { gracePeriodSeconds: 0 })
     t.match((await remove(api, `${pods}/bound`)).json, { metadata: { deletionGracePeriodSeconds: 30, deletionTimestamp: /Z$/ } })
     t.match((await remove(api, `${pods}/bound`, { gracePeriodSeconds: 60 })).json.metadata, { deletionGracePeriodSeconds: 30 })
     t.match((await remove(api, `${pods}/bound`, { gracePeriodSeconds: 5 })).json.metadata, { deletionGracePeriodSeconds: 5 })
