@@ -26,6 +26,12 @@ export const rooms = [
   { room: 'cni', layer: 3, what: 'the CNI plugin, its datapaths, IPAM', may: [...base, 'kernel', 'reconcile'] },
   { room: 'proxy-iptables', layer: 3, what: 'ServiceState as iptables rules', may: [...base, 'kernel', 'service-model', 'reconcile'] },
   { room: 'proxy-nftables', layer: 3, what: 'ServiceState as nf_tables maps', may: [...base, 'kernel', 'service-model', 'reconcile'] },
+  {
+    room: 'netpol',
+    layer: 3,
+    what: 'the verdict of network policies, and the rules that enforce it',
+    may: [...base, 'api', 'kernel', 'reconcile'],
+  },
   { room: 'dns', layer: 3, what: 'the cluster name server, a chain of handlers', may: [...base, 'api', 'client', 'service-model'] },
 
   { room: 'control-plane/store', layer: 4, what: 'revisioned keys with watch', may: base },
@@ -59,6 +65,7 @@ export const rooms = [
       'cni',
       'proxy-iptables',
       'proxy-nftables',
+      'netpol',
       'node/proxy',
       'node/kubelet',
     ],
@@ -89,7 +96,7 @@ export const rooms = [
     room: 'cli',
     layer: 7,
     what: 'commands and their wording',
-    may: [...base, 'api', 'kernel', 'client', 'lab', 'flow', 'bench', 'cni-conformance', 'report'],
+    may: [...base, 'api', 'kernel', 'client', 'netpol', 'lab', 'flow', 'bench', 'cni-conformance', 'report'],
   },
 ]
 

@@ -12,6 +12,7 @@ import { kubeconfigCommand } from './commands/kubeconfig.js'
 import { lessonCommand } from './commands/lesson.js'
 import { logsCommand } from './commands/logs.js'
 import { nodeCommand } from './commands/node.js'
+import { policyCommand } from './commands/policy.js'
 import { setCommand } from './commands/set.js'
 import { statusCommand } from './commands/status.js'
 import { traceCommand } from './commands/trace.js'
@@ -39,6 +40,7 @@ const factories: readonly CommandFactory[] = [
   cniTestCommand,
   nodeCommand,
   setCommand,
+  policyCommand,
   kubeconfigCommand,
   imageCommand,
   logsCommand,

@@ -16,6 +16,7 @@ import type { LabSpec } from './lab-spec.js'
 
 const dnsManifest = 'manifests/cluster-dns.yaml'
 const flowTestsManifest = 'manifests/flow-tests.yaml'
+const policyManifest = 'manifests/cluster-network-policy.yaml'
 const waitMs = 60_000
 
 /** Gives the cluster its name server, at the address that the lab's Service range has for it. */
@@ -34,9 +35,11 @@ function withClusterIp(entry: ManifestObject, clusterIP: string): ManifestObject
   return { ...entry, object: { ...service, spec: { ...service.spec, clusterIP } } as ApiObject }
 }
 
-/** Lets the cluster keep FlowTests. */
-export async function applyFlowTests(client: Client, signal: AbortSignal): Promise<void> {
-  await applyObjects(client, parseManifests(readFileSync(join(packageRoot(), flowTestsManifest), 'utf8'), flowTestsManifest), signal)
+/** Lets the cluster keep FlowTests and ClusterNetworkPolicies. */
+export async function applyOwnKinds(client: Client, signal: AbortSignal): Promise<void> {
+  for (const manifest of [flowTestsManifest, policyManifest]) {
+    await applyObjects(client, parseManifests(readFileSync(join(packageRoot(), manifest), 'utf8'), manifest), signal)
+  }
 }
 
 /** Resolves when every node of the lab is Ready. Errors: TIMED_OUT with the state of each; the signal's reason. */

@@ -12,7 +12,7 @@ import { localMachine } from '../kernel/local-machine.js'
 import { startAgentProcess } from './agent-process.js'
 import { type ApiSocket, openApiSocket } from './api-socket.js'
 import { claimLab } from './claim-lab.js'
-import { applyClusterDns, applyFlowTests, waitForClusterDns, waitForNodes } from './cluster-ready.js'
+import { applyClusterDns, applyOwnKinds, waitForClusterDns, waitForNodes } from './cluster-ready.js'
 import { containerdConfigFile, containerdNodePaths, nodeContainerdConfig, startContainerd } from './containerd.js'
 import { downLab } from './down.js'
 import { cloneTemplate, ensureContainerdTemplate } from './images/containerd-template.js'
@@ -89,7 +89,7 @@ async function build(spec: LabSpec, socket: ApiSocket, { signal, onStep }: UpOpt
           .time('API server', () => waitForServer(client, until))
           .then(async () => {
             await applyClusterDns(spec, client, until)
-            await applyFlowTests(client, until)
+            await applyOwnKinds(client, until)
           }),
         watch.time('container runtimes', () => startRuntimes(nodes, until)),
       ])
