@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ApiResource } from '../../api/api-resource.js'
 import {
+  autoscalingV2HorizontalPodAutoscalers,
   certificatesigningrequests,
   clusterroles,
   configmaps,
@@ -43,6 +44,7 @@ import { endpointSliceController } from './endpoint-slice.js'
 import { endpointSliceMirroring } from './endpoint-slice-mirroring.js'
 import { endpointsController } from './endpoints.js'
 import { garbageCollector } from './garbage-collector.js'
+import { horizontalPodAutoscaler } from './horizontal-pod-autoscaler.js'
 import { namespaceController } from './namespace.js'
 import { rootCaController, serviceAccountController } from './namespace-defaults.js'
 import { nodeIpamController } from './node-ipam.js'
@@ -78,6 +80,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     return informer
   }
   const informers = {
+    autoscalers: follow(autoscalingV2HorizontalPodAutoscalers),
     budgets: follow(poddisruptionbudgets),
     certificateRequests: follow(certificatesigningrequests),
     clusterRoles: follow(clusterroles),
@@ -137,6 +140,7 @@ export async function startControllers({ client, config, signal, log, clock }: S
     taintEvictionController(parts),
     podGarbageCollector(parts),
     disruptionController(parts),
+    horizontalPodAutoscaler({ ...parts, collections }),
     resourceQuotaController({ ...parts, collections }),
     certificateApprover(parts),
     certificateCleaner(parts),
