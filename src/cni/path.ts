@@ -17,6 +17,10 @@ export function datapathPath(journey: Journey): readonly PathStep[] {
   }
   if (from.isNode) return [hook('output', from.host), ...onwards(journey, from.host, [])]
   const node = entry ?? (to.kind === 'pod' ? to.node : to.host)
+  if (to.kind === 'pod' && to.node === node && staysBridged(journey, node)) {
+    const comes = [hop(onHost(from.host, 'uplink'), 'out'), ...overRouter(journey, from.host, node), hop(onHost(node, 'uplink'), 'in')]
+    return [...comes, hook('prerouting', node), ...bridgedOn(node), ...intoPod(to, ['mac'])]
+  }
   return [
     hop(onHost(from.host, 'uplink'), 'out'),
     ...overRouter(journey, from.host, node),
@@ -46,19 +50,40 @@ function fromPod(journey: Journey, from: PodEnd): readonly PathStep[] {
     return [...bridged, ...(isFiltered ? [hook('postrouting', here)] : []), ...intoPod(to)]
   }
   if (to.kind === 'pod' && to.node === here && redirectedOn === here && isFiltered) {
-    // The frame stays a bridged one, with a new destination. It passes the bridge device only while the neighbour entry of the Pod is not fresh;
-    // there it bears the bridge's MAC, afterwards its own again.
-    return [
-      ...bridged,
-      hop(onHost(here, 'bridge'), 'out', ['mac'], { isOptional: true }),
-      hook('postrouting', here),
-      ...intoPod(to, ['mac']),
-    ]
+    return [...bridged, ...bridgedOn(here), ...intoPod(to, ['mac'])]
+  }
+  if (staysBridged(journey, here) && (to.kind === 'pod' || !to.isNode)) {
+    const out = [...bridged, ...bridgedOn(here), hop(onHost(here, 'uplink'), 'out', [], { maybe: ['mac'] })]
+    return to.kind === 'pod'
+      ? [...out, ...overFlat(journey, to)]
+      : [...out, ...overRouter(journey, here, to.host), hop(onHost(to.host, 'uplink'), 'in')]
   }
   const atBridge = hop(onHost(here, 'bridge'), 'in')
   return isFiltered
     ? [...bridged, atBridge, ...onwards(journey, here, ['ttl'])]
     : [...start, atBridge, hook('prerouting', here), ...onwards(journey, here, ['ttl'])]
+}
+
+/**
+ * Whether a bridged frame whose destination is rewritten on `here` is bridged on: on a flat layer 2 what is left of the segment hangs on the same bridge,
+ * and br_netfilter hands the frame to the new destination's port without routing it.
+ */
+const staysBridged = ({ datapath, redirectedOn, bridgeNetfilter }: Journey, here: string): boolean =>
+  datapath === 'bridge' && redirectedOn === here && bridgeNetfilter(here)
+
+/**
+ * The frame stays a bridged one, with a new destination. It passes the bridge device only while the neighbour entry of the destination is not fresh; there it
+ * bears the bridge's MAC, afterwards its own again.
+ */
+const bridgedOn = (here: string): readonly PathStep[] => [
+  hop(onHost(here, 'bridge'), 'out', ['mac'], { isOptional: true }),
+  hook('postrouting', here),
+]
+
+/** From the segment into a Pod of a flat layer 2: its node's bridge hands the frame on. */
+function overFlat({ bridgeNetfilter }: Journey, to: PodEnd): readonly PathStep[] {
+  const hooks = bridgeNetfilter(to.node) ? [hook('prerouting', to.node), hook('postrouting', to.node)] : []
+  return [hop(onHost(to.node, 'uplink'), 'in'), ...hooks, ...intoPod(to)]
 }
 
 /** From the routing decision on `here` to the end. `routed` is what forwarding changes: nothing for the host's own packets. */
@@ -88,14 +113,7 @@ function onwards(journey: Journey, here: string, routed: readonly Change[]): rea
   ]
   if (to.node === here) return intoNode(routed)
   if (journey.datapath === 'bridge') {
-    const hooks = journey.bridgeNetfilter(to.node) ? [hook('prerouting', to.node), hook('postrouting', to.node)] : []
-    return [
-      hook('postrouting', here),
-      ...leave(journey, here, [...routed, 'mac']),
-      hop(onHost(to.node, 'uplink'), 'in'),
-      ...hooks,
-      ...intoPod(to),
-    ]
+    return [hook('postrouting', here), ...leave(journey, here, [...routed, 'mac']), ...overFlat(journey, to)]
   }
   return [...between(journey, { here, there: to.node }, routed), hook('prerouting', to.node), ...intoNode(['ttl'])]
 }
