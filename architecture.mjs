@@ -25,6 +25,7 @@ export const rooms = [
 
   { room: 'cni', layer: 3, what: 'the CNI plugin, its datapaths, IPAM', may: [...base, 'kernel', 'reconcile'] },
   { room: 'proxy-iptables', layer: 3, what: 'ServiceState as iptables rules', may: [...base, 'kernel', 'service-model', 'reconcile'] },
+  { room: 'proxy-ipvs', layer: 3, what: 'ServiceState as IP virtual servers', may: [...base, 'kernel', 'service-model', 'reconcile'] },
   { room: 'proxy-nftables', layer: 3, what: 'ServiceState as nf_tables maps', may: [...base, 'kernel', 'service-model', 'reconcile'] },
   {
     room: 'netpol',

@@ -10,11 +10,13 @@ import { loadKubeconfig } from '../src/client/kubeconfig.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execBird } from '../src/kernel/exec-bird.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
+import { execIpset } from '../src/kernel/exec-ipset.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
 import { execNftables } from '../src/kernel/exec-nftables.js'
 import { localMachine } from '../src/kernel/local-machine.js'
+import { openIpvs } from '../src/kernel/netlink-ipvs.js'
 import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
-import { ensureSysctl } from '../src/kernel/sysctl.js'
+import { ensureSysctl, kernelSysctls } from '../src/kernel/sysctl.js'
 import { startAgent } from '../src/node/agent/agent.js'
 import { connectCri } from '../src/node/kubelet/cri-connection.js'
 import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
@@ -22,6 +24,7 @@ import { criStreaming } from '../src/node/kubelet/cri-streaming.js'
 import { createKubelet } from '../src/node/kubelet/kubelet.js'
 import type { ProxyMember } from '../src/node/proxy/proxy-switch.js'
 import { hasCanaries, iptablesProxy } from '../src/proxy-iptables/backend.js'
+import { ipvsProxy } from '../src/proxy-ipvs/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 
 const { values: options } = parseArgs({ options: { config: { type: 'string' } } })
@@ -36,6 +39,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => st
 const client = createClient(loadKubeconfig(config.kubeconfig))
 const iptables = execIptables(localMachine.run)
 const nftables = execNftables(localMachine.run)
+const ipset = execIpset(localMachine.run)
+const rtnetlink = openRtnetlink()
 const cri = connectCri(config.containerd.socket, systemClock)
 const dist = `${packageRoot()}/dist`
 const forwarder = existsSync(`${dist}/cni-forward`) ? `${dist}/cni-forward` : undefined
@@ -44,7 +49,7 @@ const agent = await startAgent(
   config,
   {
     client,
-    stack: { enter: fn => fn(), rtnetlink: openRtnetlink(), iptables, ip6tables: execIptables(localMachine.run, 6), run: localMachine.run },
+    stack: { enter: fn => fn(), rtnetlink, iptables, ip6tables: execIptables(localMachine.run, 6), run: localMachine.run },
     bird: execBird(localMachine.run, { config: nodePaths.birdConfig, configHere: nodePaths.birdConfig, socket: nodePaths.birdSocket }),
     proxies: [4 as const, 6 as const].flatMap((family): readonly ProxyMember[] => {
       const conntrack = execConntrack(localMachine.run, family)
@@ -55,6 +60,11 @@ const agent = await startAgent(
           family,
           backend: iptablesProxy({ iptables, conntrack, ensureSysctl }),
           isIntact: signal => hasCanaries(iptables, signal),
+        },
+        {
+          mode: 'ipvs',
+          family,
+          backend: ipvsProxy({ openIpvs, ipset, iptables, rtnetlink, sysctls: kernelSysctls(), conntrack }, { family }),
         },
         { mode: 'nftables', family, backend: nftablesProxy({ nftables, conntrack, family }) },
       ]

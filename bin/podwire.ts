@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 
 import { PodwireError } from '../src/base/errors/podwire-error.js'
+import { parseCidr } from '../src/base/net/address.js'
 import { systemClock } from '../src/base/time/clock.js'
 import { runWorkload } from '../src/bench/run-workload.js'
 import { workloads } from '../src/bench/workloads.js'
@@ -29,10 +30,13 @@ import { verify } from '../src/flow/verify/verify.js'
 import { whyFlow } from '../src/flow/why/why.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
+import { execIpset } from '../src/kernel/exec-ipset.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
 import { execNftables } from '../src/kernel/exec-nftables.js'
 import { localMachine } from '../src/kernel/local-machine.js'
-import { ensureSysctl } from '../src/kernel/sysctl.js'
+import { openIpvs } from '../src/kernel/netlink-ipvs.js'
+import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
+import { ensureSysctl, kernelSysctls } from '../src/kernel/sysctl.js'
 import { downLab } from '../src/lab/down.js'
 import { findLab, listLabs } from '../src/lab/find.js'
 import type { Lab } from '../src/lab/lab.js'
@@ -41,9 +45,11 @@ import { labPaths } from '../src/lab/lab-paths.js'
 import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
 import { upLab } from '../src/lab/up.js'
+import type { KubeProxyConfiguration } from '../src/node/proxy/kube-proxy-configuration.js'
 import { runProxyAgent } from '../src/node/proxy/proxy-agent.js'
 import type { ProxyMember } from '../src/node/proxy/proxy-switch.js'
 import { hasCanaries, iptablesProxy } from '../src/proxy-iptables/backend.js'
+import { ipvsProxy } from '../src/proxy-ipvs/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
 import { renderReport } from '../src/report/render-report.js'
@@ -51,20 +57,33 @@ import { renderReport } from '../src/report/render-report.js'
 const root = packageRoot()
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 
-/** Every mode of service proxy, in both families. */
-const proxies = ([4, 6] as const).flatMap((family): readonly ProxyMember[] => {
-  const { run } = localMachine
-  const [conntrack, iptables] = [execConntrack(run, family), execIptables(run, family)]
-  return [
-    {
-      mode: 'iptables',
-      family,
-      backend: iptablesProxy({ iptables, conntrack, ensureSysctl }),
-      isIntact: signal => hasCanaries(iptables, signal),
-    },
-    { mode: 'nftables', family, backend: nftablesProxy({ nftables: execNftables(run), conntrack, family }) },
-  ]
+/** Every mode of service proxy in both families, as a configuration wants it. */
+const proxiesFor = (configuration?: KubeProxyConfiguration): readonly ProxyMember[] =>
+  ([4, 6] as const).flatMap((family): readonly ProxyMember[] => {
+    const { run } = localMachine
+    const [conntrack, iptables] = [execConntrack(run, family), execIptables(run, family)]
+    const kernel = { openIpvs, ipset: execIpset(run), iptables, rtnetlink: openRtnetlink(), sysctls: kernelSysctls(), conntrack }
+    return [
+      {
+        mode: 'iptables',
+        family,
+        backend: iptablesProxy({ iptables, conntrack, ensureSysctl }),
+        isIntact: signal => hasCanaries(iptables, signal),
+      },
+      { mode: 'ipvs', family, backend: ipvsProxy(kernel, { family, ...(configuration && ipvsOptions(configuration)) }) },
+      { mode: 'nftables', family, backend: nftablesProxy({ nftables: execNftables(run), conntrack, family }) },
+    ]
+  })
+
+const ipvsOptions = ({ ipvs }: KubeProxyConfiguration) => ({
+  scheduler: ipvs.scheduler,
+  excludeCidrs: ipvs.excludeCIDRs.map(range => parseCidr(range)),
+  strictArp: ipvs.strictARP,
+  timeouts: { tcp: seconds(ipvs.tcpTimeout), tcpFin: seconds(ipvs.tcpFinTimeout), udp: seconds(ipvs.udpTimeout) },
 })
+
+/** The kernel counts whole seconds, and 0 means that nothing was said. */
+const seconds = (ms: number): number => Math.ceil(ms / 1000)
 
 /** A lab as flows see it, in the modes it has now. */
 async function flowLab({ spec, hosts }: Lab, client: Client, signal: AbortSignal): Promise<FlowLab> {
@@ -113,7 +132,7 @@ const parts: Parts = {
     runProxyAgent(
       options,
       {
-        members: proxies,
+        membersFor: proxiesFor,
         hostname,
         connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
         clock: systemClock,

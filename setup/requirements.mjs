@@ -115,7 +115,7 @@ export const requirements = [
   debian('iperf3', 'iperf3', 'test', 'fills the Pod network in podwire bench cni'),
   debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
-  debian('ipset', 'ipset', 'test', 'holds the address sets of proxy ipvs'),
+  debian('ipset', 'ipset', 'lab', 'holds the address sets of proxy ipvs'),
   debian('ipvsadm', 'ipvsadm', 'test', 'a second opinion on the virtual servers of proxy ipvs'),
   debian('kmod', 'modprobe', 'test', 'loads the modules of the guest kernel of the tests'),
   // Debian builds it for x86 only; elsewhere the tests in it skip.

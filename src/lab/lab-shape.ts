@@ -104,6 +104,6 @@ export const LabShape = z.strictObject({
     .prefault({}),
   ipFamily: z.enum(['ipv4', 'dual']).default('ipv4').describe('Whether hosts, Pods and Services have an IPv6 address beside the IPv4 one'),
   datapath: z.enum(datapathKinds).default('vxlan').describe('How packets go from node to node'),
-  proxy: z.enum(['iptables', 'nftables']).default('iptables').describe('What puts Services into the kernel'),
+  proxy: z.enum(['iptables', 'ipvs', 'nftables']).default('iptables').describe('What puts Services into the kernel'),
 })
 export type LabShape = z.infer<typeof LabShape>

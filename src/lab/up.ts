@@ -9,6 +9,7 @@ import { loadKubeconfig } from '../client/kubeconfig.js'
 import { packageRoot } from '../kernel/built-program.js'
 import type { StartedProcess } from '../kernel/host.js'
 import { localMachine } from '../kernel/local-machine.js'
+import { requireIpvs } from '../kernel/netlink-ipvs.js'
 import { startAgentProcess } from './agent-process.js'
 import { type ApiSocket, openApiSocket } from './api-socket.js'
 import { claimLab } from './claim-lab.js'
@@ -30,11 +31,12 @@ import type { LabHost } from './substrate.js'
 /**
  * Brings a lab up: hosts, control plane, nodes, name server; resolves when all nodes are Ready and the name server answers.
  *
- * Whatever goes wrong, also an abort, leaves nothing of the lab. Errors: CONFIG_INVALID, ALREADY_EXISTS and PORT_IN_USE before anything is
- * made; later those of the steps, TIMED_OUT and ABORTED among them.
+ * Whatever goes wrong, also an abort, leaves nothing of the lab. Errors: CONFIG_INVALID, KERNEL_UNSUPPORTED (proxy ipvs), ALREADY_EXISTS and
+ * PORT_IN_USE before anything is made; later those of the steps, TIMED_OUT and ABORTED among them.
  */
 export async function upLab(wanted: LabSpec, options: UpOptions): Promise<UpReport> {
   const spec = validLab(wanted)
+  if (spec.proxy === 'ipvs') requireIpvs()
   claimLab(spec.name)
   try {
     const socket = await openApiSocket(spec.api.port)

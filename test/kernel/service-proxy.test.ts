@@ -61,7 +61,7 @@ clientConnection: {kubeconfig: ${api.kubeconfig}}
       const ended = runProxyAgent(
         { configFile: config, hostnameOverride: 'ALIEN-1', ...options },
         {
-          members: proxyMembers(node),
+          membersFor: () => proxyMembers(node),
           hostname: () => 'not-this-one',
           connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
           clock: systemClock,

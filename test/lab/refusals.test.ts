@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { requireIpvs } from '../../src/kernel/netlink-ipvs.js'
 import { differences, observeMachine } from '../support/leftovers.js'
 import { workplace } from '../support/podwire-command.js'
 
@@ -27,7 +28,25 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
 }
 
-for (const [name, { lab: text, status, says }] of Object.entries(refusals)) {
+const hasIpvs = (() => {
+  try {
+    requireIpvs()
+    return true
+  } catch {
+    return false
+  }
+})()
+const onThisKernel: typeof refusals = hasIpvs
+  ? {}
+  : {
+      'a service proxy that this kernel has not': {
+        lab: 'proxy: ipvs\n',
+        status: 3,
+        says: /^KERNEL_UNSUPPORTED .*ip_vs.*\nhint: .*modprobe ip_vs.*proxy: nftables/,
+      },
+    }
+
+for (const [name, { lab: text, status, says }] of Object.entries({ ...refusals, ...onThisKernel })) {
   t.test(name, async t => {
     const { dir, lab, podwire } = workplace(t)
     const before = observeMachine(lab)

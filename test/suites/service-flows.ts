@@ -18,12 +18,13 @@ export type PlaceName = keyof typeof places
 export const secondAddress = parseIp('192.168.99.11')
 
 /** The service proxies that run these flows. */
-export type Backend = 'iptables' | 'nftables'
+export type Backend = 'iptables' | 'ipvs' | 'nftables'
 
 const node: NodeFacts = { ...testNode, address: places.node }
 /** The node with each backend's defaults: nftables serves NodePorts on the primary address alone. */
 export const flowNodes: Readonly<Record<Backend, NodeFacts>> = {
   iptables: node,
+  ipvs: node,
   nftables: { ...node, nodePortAddresses: [parseCidr(`${places.node}/32`)] },
 }
 
@@ -120,26 +121,36 @@ export const serviceFlows = {
   'a Pod of the same node to the Service of one Pod': { from: 'near2', to: '10.96.0.11', port: 80, want: kept('near') },
   'a Pod straight to a Pod': { from: 'client', to: places.near, port: 8080, want: kept('near') },
   // D1, D18, D2: kube-proxy's iptables has no rule for these.
-  'a port the ClusterIP has not': { from: 'client', to: '10.96.0.10', port: 81, want: { iptables: 'untouched', nftables: 'refused' } },
+  'a port the ClusterIP has not': {
+    from: 'client',
+    to: '10.96.0.10',
+    port: 81,
+    want: { iptables: 'untouched', ipvs: 'refused', nftables: 'refused' },
+  },
   'the node to a port the ClusterIP has not': {
     from: 'node',
     to: '10.96.0.10',
     port: 81,
-    want: { iptables: 'untouched', nftables: 'refused' },
+    want: { iptables: 'untouched', ipvs: 'refused', nftables: 'refused' },
   },
   'a protocol the port has not': {
     from: 'client',
     to: '10.96.0.11',
     port: 80,
     protocol: 'udp',
-    want: { iptables: 'untouched', nftables: 'refused' },
+    want: { iptables: 'untouched', ipvs: 'refused', nftables: 'refused' },
   },
-  'an address no Service has': { from: 'client', to: '10.96.0.99', port: 80, want: { iptables: 'untouched', nftables: 'dropped' } },
+  'an address no Service has': {
+    from: 'client',
+    to: '10.96.0.99',
+    port: 80,
+    want: { iptables: 'untouched', ipvs: 'untouched', nftables: 'dropped' },
+  },
   'the node to an address no Service has': {
     from: 'node',
     to: '10.96.0.99',
     port: 80,
-    want: { iptables: 'untouched', nftables: 'dropped' },
+    want: { iptables: 'untouched', ipvs: 'untouched', nftables: 'dropped' },
   },
 
   'no endpoints: a Pod to the ClusterIP': { from: 'client', to: '10.96.0.12', port: 80, want: 'refused' },
@@ -162,7 +173,7 @@ export const serviceFlows = {
     from: 'outside',
     to: secondAddress,
     port: 30080,
-    want: { iptables: masqueraded('near', 'far'), nftables: 'refused' },
+    want: { iptables: masqueraded('near', 'far'), ipvs: masqueraded('near', 'far'), nftables: 'refused' },
   },
   'a Pod to a NodePort': { from: 'client', to: places.node, port: 30080, want: masqueraded('near', 'far') },
   'the node to its NodePort': { from: 'node', to: places.node, port: 30080, want: masqueraded('near', 'far') },
@@ -171,31 +182,74 @@ export const serviceFlows = {
     from: 'localhost',
     to: '127.0.0.1',
     port: 30080,
-    want: { iptables: masqueraded('near', 'far'), nftables: 'refused' },
+    want: { iptables: masqueraded('near', 'far'), ipvs: 'refused', nftables: 'refused' },
   },
   'a Pod of another node to a NodePort': { from: 'far', to: places.node, port: 30080, want: masqueraded('near', 'far') },
 
   'internal Local: a Pod to the ClusterIP': { from: 'client', to: '10.96.0.13', port: 80, want: kept('near') },
   'internal Local: the node to the ClusterIP': { from: 'node', to: '10.96.0.13', port: 80, want: masqueraded('near') },
-  'internal Local, none here: a Pod to the ClusterIP': { from: 'client', to: '10.96.0.14', port: 80, want: 'dropped' },
-  'internal Local, none here: the node to the ClusterIP': { from: 'node', to: '10.96.0.14', port: 80, want: 'dropped' },
+  // IPVS has no way to drop: a virtual server without destinations refuses.
+  'internal Local, none here: a Pod to the ClusterIP': {
+    from: 'client',
+    to: '10.96.0.14',
+    port: 80,
+    want: { iptables: 'dropped', ipvs: 'refused', nftables: 'dropped' },
+  },
+  'internal Local, none here: the node to the ClusterIP': {
+    from: 'node',
+    to: '10.96.0.14',
+    port: 80,
+    want: { iptables: 'dropped', ipvs: 'refused', nftables: 'dropped' },
+  },
 
   'external Local: a Pod to the ClusterIP': { from: 'client', to: '10.96.0.15', port: 80, want: kept('near', 'far') },
   'external Local: from outside to the NodePort': { from: 'outside', to: places.node, port: 30085, want: kept('near') },
   'external Local: from outside to the external address': { from: 'outside', to: '192.0.2.15', port: 80, want: kept('near') },
-  'external Local: a Pod to the NodePort reaches all': { from: 'client', to: places.node, port: 30085, want: kept('near', 'far') },
-  'external Local: a Pod to the external address reaches all': { from: 'client', to: '192.0.2.15', port: 80, want: kept('near', 'far') },
-  'external Local: the node to the NodePort reaches all': { from: 'node', to: places.node, port: 30085, want: masqueraded('near', 'far') },
+  // D7: IPVS has one list of destinations for everybody, and never masquerades where the source is to be kept.
+  'external Local: a Pod to the NodePort reaches all': {
+    from: 'client',
+    to: places.node,
+    port: 30085,
+    want: { iptables: kept('near', 'far'), ipvs: kept('near'), nftables: kept('near', 'far') },
+  },
+  'external Local: a Pod to the external address reaches all': {
+    from: 'client',
+    to: '192.0.2.15',
+    port: 80,
+    want: { iptables: kept('near', 'far'), ipvs: kept('near'), nftables: kept('near', 'far') },
+  },
+  'external Local: the node to the NodePort reaches all': {
+    from: 'node',
+    to: places.node,
+    port: 30085,
+    want: { iptables: masqueraded('near', 'far'), ipvs: kept('near'), nftables: masqueraded('near', 'far') },
+  },
   'external Local: the node to the external address reaches all': {
     from: 'node',
     to: '192.0.2.15',
     port: 80,
-    want: masqueraded('near', 'far'),
+    want: { iptables: masqueraded('near', 'far'), ipvs: kept('near'), nftables: masqueraded('near', 'far') },
   },
-  'external Local, none here: from outside to the NodePort': { from: 'outside', to: places.node, port: 30086, want: 'dropped' },
-  'external Local, none here: from outside to the external address': { from: 'outside', to: '192.0.2.16', port: 80, want: 'dropped' },
+  // D5: IPVS sends them on to another node. The answer comes back only because that node's way leads by this one here.
+  'external Local, none here: from outside to the NodePort': {
+    from: 'outside',
+    to: places.node,
+    port: 30086,
+    want: { iptables: 'dropped', ipvs: kept('far'), nftables: 'dropped' },
+  },
+  'external Local, none here: from outside to the external address': {
+    from: 'outside',
+    to: '192.0.2.16',
+    port: 80,
+    want: { iptables: 'dropped', ipvs: kept('far'), nftables: 'dropped' },
+  },
   'external Local, none here: a Pod to the NodePort': { from: 'client', to: places.node, port: 30086, want: kept('far') },
-  'external Local, none here: the node to the NodePort': { from: 'node', to: places.node, port: 30086, want: masqueraded('far') },
+  'external Local, none here: the node to the NodePort': {
+    from: 'node',
+    to: places.node,
+    port: 30086,
+    want: { iptables: masqueraded('far'), ipvs: kept('far'), nftables: masqueraded('far') },
+  },
 
   'a load balancer, from an allowed source': { from: 'outside', to: '192.0.2.17', port: 80, want: masqueraded('near') },
   'a load balancer, from another source': { from: 'blocked', to: '192.0.2.17', port: 80, want: 'dropped' },
@@ -207,5 +261,11 @@ export const serviceFlows = {
 
   'from outside to an external address': { from: 'outside', to: '192.0.2.20', port: 80, want: masqueraded('near2') },
   'a Pod to an external address': { from: 'client', to: '192.0.2.20', port: 80, want: masqueraded('near2') },
-  'another port of an external address': { from: 'client', to: '192.0.2.20', port: 81, want: 'untouched' },
+  // The address is the node's own with IPVS (D13).
+  'another port of an external address': {
+    from: 'client',
+    to: '192.0.2.20',
+    port: 81,
+    want: { iptables: 'untouched', ipvs: 'refused', nftables: 'untouched' },
+  },
 } as const satisfies Readonly<Record<string, ServiceFlow>>

@@ -36,6 +36,8 @@ export interface Keep {
 export interface ServiceNetwork {
   /** The node whose rules are tested. */
   readonly node: Host
+  /** The path of the node's network namespace. */
+  readonly nodeNetns: string
   ask(from: PlaceName, ask: Ask): Promise<Answer>
   /** Opens connections to port 8081 of whoever serves it, and keeps them. */
   open(from: PlaceName, count: number, to: Keep): Promise<void>
@@ -127,6 +129,7 @@ export async function createServiceNetwork(): Promise<ServiceNetwork> {
 
   return {
     node: node.host,
+    nodeNetns: node.path,
     ask: (from, ask) => peers.get(from)!.tell({ ...ask }),
     open: async (from, count, to) => void (await peers.get(from)!.tell({ open: count, ...to })),
     speak: async from => (await peers.get(from)!.tell({ speak: true, patienceMs: 5_000 })).answers,

@@ -30,7 +30,7 @@ export const AgentConfig = z.strictObject({
   datapath: z.strictObject({ kind: z.enum(datapathKinds), vni: z.int(), port: z.int() }),
   /** With whom BIRD exchanges the routes to nodes on other segments; absent where there is one segment. */
   bgp: z.strictObject({ localAs: z.int(), neighbourAs: z.int() }).optional(),
-  proxy: z.strictObject({ mode: z.enum(['iptables', 'nftables']), masqueradeAll: z.boolean() }),
+  proxy: z.strictObject({ mode: z.enum(['iptables', 'ipvs', 'nftables']), masqueradeAll: z.boolean() }),
   containerd: z.strictObject({ socket: z.string(), sandboxImage: z.string() }),
   /** The cgroup below which all Pods of this node live, as `/podwire/shop/node-1`. */
   cgroupParent: z.string(),

@@ -18,20 +18,22 @@ export interface ProxyAgentOptions {
   readonly cleanup: boolean
 }
 
-export interface ProxyAgentParts extends Pick<ServiceProxyParts, 'members' | 'clock' | 'log'> {
+export interface ProxyAgentParts extends Pick<ServiceProxyParts, 'clock' | 'log'> {
+  /** Every mode in both families, as a configuration wants them; as they are by default without one. */
+  readonly membersFor: (configuration?: KubeProxyConfiguration) => ServiceProxyParts['members']
   readonly hostname: () => string
   readonly connect: (kubeconfig: string) => ServiceProxyParts['client']
 }
 
 /** Runs a service proxy until `signal` aborts, or cleans up and returns. Errors: CONFIG_INVALID with the place, PORT_IN_USE. */
 export async function runProxyAgent(options: ProxyAgentOptions, parts: ProxyAgentParts, signal: AbortSignal): Promise<void> {
-  const { members, clock, log, hostname, connect } = parts
-  if (options.cleanup) return cleanUpServices(members, signal)
+  const { membersFor, clock, log, hostname, connect } = parts
+  if (options.cleanup) return cleanUpServices(membersFor(), signal)
   const configuration = effectiveConfiguration(options)
   const client = connect(configuration.clientConnection.kubeconfig)
   const nodeName = (configuration.hostnameOverride || hostname()).toLowerCase()
   try {
-    await (await runServiceProxy(configuration, { client, nodeName, members, clock, log }, signal)).stopped
+    await (await runServiceProxy(configuration, { client, nodeName, members: membersFor(configuration), clock, log }, signal)).stopped
   } finally {
     client.close()
   }
