@@ -50,7 +50,7 @@ export async function podwireNodes(way: PodWay, signal: AbortSignal): Promise<Po
           underlay: [{ address: node.address, prefix: 24 }],
           underlayMtu,
           podRanges: [podRange(node.n)],
-          clusterRanges: [parseCidr('10.244.0.0/16')],
+          clusterRanges: [clusterRange],
           vni: 1,
           port: 4789,
         })
@@ -90,7 +90,11 @@ export async function handMadeNodes(way: PodWay, signal: AbortSignal): Promise<P
       const other = nodes.find(each => each !== node) ?? node
       await batch(node.netns, 'ip', nodeCommands(way, { node, other, mtu }), signal)
       if (way === 'vxlan') await batch(node.netns, 'bridge', [`fdb append ${tunnelMac(other.n)} dev vxlan0 dst ${other.address}`], signal)
-      await localMachine.enter(node.netns.path).run(['sysctl', '-qw', 'net.ipv4.ip_forward=1'], { signal })
+      const { run } = localMachine.enter(node.netns.path)
+      await run(['sysctl', '-qw', 'net.ipv4.ip_forward=1'], { signal })
+      // Ours translates what leaves the cluster, and the kernel then tracks every connection.
+      const leaving = ['-s', podRange(node.n), '!', '-d', clusterRange, '-j', 'MASQUERADE', '--random-fully']
+      await run(['iptables', '-w', '-t', 'nat', '-A', 'POSTROUTING', ...leaving], { signal })
       for (const pod of node.pods) await batch(pod.netns, 'ip', podCommands(node.n, pod), signal)
     }
   })
@@ -119,6 +123,7 @@ export async function directPods(signal: AbortSignal): Promise<PodNodes> {
   }
 }
 
+const clusterRange = parseCidr('10.244.0.0/16')
 const podRange = (n: number) => parseCidr(`10.244.${n}.0/24`)
 const tunnelMac = (n: number): string => macOfAddress(nthAddress(podRange(n), 0))
 const vethOf = ({ address }: BenchPod): string => `veth${address.replaceAll('.', '').slice(-6)}`
