@@ -5,6 +5,7 @@ import type {
   MetricStatus,
   MetricTarget,
   MetricValueStatus,
+  Scale,
 } from '../generated/types.js'
 import type { TableColumn } from '../resource-type.js'
 import { ageColumn, column, nameColumn } from './column.js'
@@ -79,3 +80,11 @@ export const autoscalerV1Columns: readonly TableColumn<AutoscalingV1HorizontalPo
   }),
   ...shared,
 ]
+
+/** A workload seen through its subresource `scale`. */
+export const scaleColumns: readonly TableColumn[] = [
+  nameColumn,
+  column<Scale>('Desired', 'integer', 'Replicas that are wanted', ({ spec }) => spec?.replicas ?? 0),
+  column<Scale>('Available', 'integer', 'Replicas that are there', ({ status }) => status?.replicas ?? 0),
+  ageColumn,
+] as readonly TableColumn[]

@@ -7,11 +7,9 @@ import { applyMergePatch } from '../../api/merge-patch.js'
 import type { CustomBehaviour, KubeObject, ResourceType } from '../../api/resource-type.js'
 import { badRequest, invalidObject, unsupportedMediaType } from '../../api/status.js'
 import { applyStrategicMergePatch } from '../../api/strategic-merge-patch.js'
-import type { ApiServerRequest } from './authentication.js'
 import type { WritableObject } from './object-writer.js'
 import type { Body } from './request-body.js'
-
-export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+import type { FieldValidation } from './request-options.js'
 
 /** What a body must be. */
 export interface Expected {
@@ -30,12 +28,6 @@ export const expectedOf = (resource: ResourceType): Expected => ({
 })
 
 const decode = (value: JsonObject, { typePath, custom }: Expected): Decoded => custom?.decode(value) ?? decodeObject(value, typePath)
-
-export function fieldValidation(query: URLSearchParams): FieldValidation {
-  const text = query.get('fieldValidation') || 'Warn'
-  if (text === 'Ignore' || text === 'Warn' || text === 'Strict') return text
-  throw badRequest(`fieldValidation: Unsupported value: ${JSON.stringify(text)}: supported values: "Ignore", "Strict", "Warn"`)
-}
 
 /** Reads a body as the kind it must be. Throws 400 for another kind, a value of a wrong type, and what Strict forbids. */
 export function objectOfBody(
@@ -84,21 +76,6 @@ export function appliedConfiguration(body: Body, expected: Expected, validation:
   }
   return object
 }
-
-/** Who writes: as the request says, else the program that its User-Agent names. */
-export function managerOf({ headers }: ApiServerRequest, query: URLSearchParams): string {
-  const given = query.get('fieldManager')
-  if (given) {
-    if (given.length > longestManager || !/^[\x20-\x7e]*$/.test(given)) {
-      throw badRequest(`fieldManager: Invalid value: ${JSON.stringify(given)}: may have at most ${longestManager} printable characters`)
-    }
-    return given
-  }
-  const agent = (headers['user-agent'] ?? '').split('/')[0]!.replace(/[^\x20-\x7e]/g, '')
-  return agent.slice(0, longestManager) || 'unknown'
-}
-
-const longestManager = 128
 
 /** Applies a patch of any kind but server-side apply to an object as it is served. Throws 415 for other media types. */
 export function patched(document: JsonObject, patch: JsonValue, mediaType: string, { typePath, custom }: Expected): JsonObject {

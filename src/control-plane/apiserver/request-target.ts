@@ -64,11 +64,3 @@ export function versionParameter(query: URLSearchParams): number | undefined {
 }
 
 export const booleanParameter = (query: URLSearchParams, name: string): boolean => ['true', '1'].includes(query.get(name) ?? '')
-
-/** True for `dryRun=All`; any other value is refused. */
-export function isDryRun(values: readonly string[]): boolean {
-  for (const value of values) {
-    if (value !== 'All') throw badRequest(`Invalid value: ${JSON.stringify(values)}: supported values: "All"`)
-  }
-  return values.length > 0
-}

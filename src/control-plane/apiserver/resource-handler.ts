@@ -1,11 +1,10 @@
 import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
-import { decodeObject } from '../../api/decode-object.js'
-import { required } from '../../api/field-problem.js'
 import { pods } from '../../api/generated/resources.js'
-import type { AuthenticationTokenRequest, Binding, DeleteOptions, Eviction, Pod, ServiceAccount } from '../../api/generated/types.js'
+import type { AuthenticationTokenRequest, Binding, Eviction, Pod, ServiceAccount } from '../../api/generated/types.js'
 import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
-import { badRequest, invalidObject, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
+import { badRequest, methodNotSupported, notFound, unknownPath } from '../../api/status.js'
+import { scaleColumns } from '../../api/table-columns/autoscaling.js'
 import type { Store } from '../store/store.js'
 import type { Access } from './access.js'
 import type { AdmissionChain } from './admission/admission-chain.js'
@@ -29,20 +28,18 @@ import {
   asJson,
   type Expected,
   expectedOf,
-  fieldValidation,
-  managerOf,
   objectOfBody,
   objectOfPatch,
   patched,
   writable,
 } from './request-object.js'
-import { booleanParameter, isDryRun, numberParameter, type RequestTarget } from './request-target.js'
+import { applyOptions, deleteOptions, fieldValidation, isDryRun, managerOf, refuseForce } from './request-options.js'
+import { booleanParameter, type RequestTarget } from './request-target.js'
 import { isReview, reviewStatus } from './reviews.js'
 import { scaleOf, withScale } from './scale.js'
 import { type IncludeObject, partialMetadata, table } from './tables.js'
 import { watchObjects } from './watch-objects.js'
 
-const metaTypes = 'io.k8s.apimachinery.pkg.apis.meta.v1'
 const scaleBody: Expected = { apiVersion: 'autoscaling/v1', kind: 'Scale', typePath: 'io.k8s.api.autoscaling.v1.Scale' }
 const bindingBody: Expected = { apiVersion: 'v1', kind: 'Binding', typePath: 'io.k8s.api.core.v1.Binding' }
 const evictionBody: Expected = { apiVersion: 'policy/v1', kind: 'Eviction', typePath: 'io.k8s.api.policy.v1.Eviction' }
@@ -90,8 +87,11 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
   const bodyOf = async (request: ApiServerRequest): Promise<Body> => parseBody(await readBody(request), mediaTypeOf(request))
 
   /** On what terms a request writes: for real or not, and past which plugins. */
-  function terms({ user, query, target: { resource, subresource } }: Exchange, dryRunValues: readonly string[] = query.getAll('dryRun')) {
-    const dryRun = isDryRun(dryRunValues)
+  function terms(
+    { request, user, query, target: { resource, subresource } }: Exchange,
+    dryRunValues: readonly string[] = query.getAll('dryRun'),
+  ) {
+    const dryRun = isDryRun(request, dryRunValues)
     return { dryRun, admission: admission({ user, resource, subresource, dryRun }) }
   }
 
@@ -113,7 +113,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
       }
       case 'POST': {
         if (resource.namespaced && namespace === undefined) throw methodNotSupported(resource, 'create')
-        const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
+        const { object, warnings } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(request, query))
         warn(response, warnings)
         if (isReview(resource.kind)) {
           const status = await reviewStatus(access, { kind: resource.kind, namespace, object, user: exchange.user })
@@ -193,20 +193,14 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
     const { request, target, query } = exchange
     const { resource, subresource } = target
     const body = await bodyOf(request)
-    const config = appliedConfiguration(body, expectedOf(resource), fieldValidation(query))
+    const config = appliedConfiguration(body, expectedOf(resource), fieldValidation(request, query))
     const wanted = named(inNamespace(writable(config), target), at.name)
-    const manager = query.get('fieldManager')
-    if (!manager) {
-      const problems = [required('fieldManager', 'is required for apply patch')]
-      throw invalidObject({ group: 'meta.k8s.io', resource: '', kind: 'PatchOptions' }, '', problems)
-    }
     const { stored, created } = await writer.apply({
       resource,
       at,
       subresource,
       ...terms(exchange),
-      manager: managerOf(request, query),
-      force: booleanParameter(query, 'force'),
+      ...applyOptions(request, query),
       config: asJson(wanted as KubeObject),
     })
     return objectAnswer(exchange, stored, created ? 201 : 200)
@@ -224,9 +218,10 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
   async function write(exchange: Exchange, at: ObjectKey, { expected, read, merge }: WriteForm): Promise<Answer> {
     const { request, response, target, query } = exchange
     const { resource, subresource } = target
-    const validation = fieldValidation(query)
+    const validation = fieldValidation(request, query)
     const mediaType = mediaTypeOf(request)
     const isPatch = request.method === 'PATCH'
+    if (isPatch) refuseForce(request, query)
     if (isPatch) patched({}, mediaType === 'application/json-patch+json' ? [] : {}, mediaType, expected) // 415 before the body is read.
     const body = await bodyOf(request)
     const put = isPatch ? undefined : objectOfBody(body, expected, validation)
@@ -248,7 +243,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
         return after
       },
     })
-    return expected === scaleBody ? jsonAnswer(scaleOf(stored.object, resource.custom?.scale)) : objectAnswer(exchange, stored)
+    return expected === scaleBody ? scaleAnswer(exchange, stored) : objectAnswer(exchange, stored)
   }
 
   async function sub(exchange: Exchange, at: ObjectKey): Promise<Answer | undefined> {
@@ -261,14 +256,14 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
       case 'status':
         return object(exchange, at)
       case 'scale':
-        if (request.method === 'GET') return jsonAnswer(scaleOf((await find(resource, at)).object, resource.custom?.scale))
+        if (request.method === 'GET') return scaleAnswer(exchange, await find(resource, at))
         return write(exchange, at, {
           expected: scaleBody,
           read: current => asJson(scaleOf(current, resource.custom?.scale)),
           merge: (current, wanted) => withScale(resource, current, wanted),
         })
       case 'finalize': {
-        const { object: wanted } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(query))
+        const { object: wanted } = objectOfBody(await bodyOf(request), expectedOf(resource), fieldValidation(request, query))
         const { spec, metadata } = writable(wanted)
         const stored = await writer.update({
           resource,
@@ -286,14 +281,14 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
         return objectAnswer(exchange, stored)
       }
       case 'binding': {
-        const { object: binding } = objectOfBody(await bodyOf(request), bindingBody, fieldValidation(query))
+        const { object: binding } = objectOfBody(await bodyOf(request), bindingBody, fieldValidation(request, query))
         return bind(exchange, binding as unknown as Binding, at)
       }
       case 'approval':
         if (request.method === 'GET') return object(exchange, at)
         return write(exchange, at, { expected: expectedOf(resource), read: asJson, merge: withApproval })
       case 'eviction': {
-        const { object: eviction } = objectOfBody(await bodyOf(request), evictionBody, fieldValidation(query))
+        const { object: eviction } = objectOfBody(await bodyOf(request), evictionBody, fieldValidation(request, query))
         const { deleteOptions } = eviction as Eviction
         const on = { namespace: at.namespace ?? '', name: at.name }
         await cache.current()
@@ -301,7 +296,7 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
         return jsonAnswer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201)
       }
       case 'token': {
-        const { object: wanted } = objectOfBody(await bodyOf(request), tokenBody, fieldValidation(query))
+        const { object: wanted } = objectOfBody(await bodyOf(request), tokenBody, fieldValidation(request, query))
         const account = (await find(resource, at)).object as ServiceAccount
         refuseTokenOfOthers(objects, exchange.user, at.namespace ?? '', wanted as unknown as AuthenticationTokenRequest)
         const status = await access.tokens.issue(account, wanted as unknown as AuthenticationTokenRequest)
@@ -356,6 +351,14 @@ function objectAnswer({ request, target, query }: Exchange, { object, bytes }: S
   return yaml ? asYaml(answer) : answer
 }
 
+/** The scale of an object, as a row for people or as it is. */
+function scaleAnswer({ request, target: { resource }, query }: Exchange, { object }: StoredObject): Answer {
+  const scale = scaleOf(object, resource.custom?.scale)
+  if (answerForm(request).form !== 'table') return jsonAnswer(scale)
+  const { resourceVersion = '' } = scale.metadata
+  return jsonAnswer(table({ columns: scaleColumns }, [scale], { metadata: { resourceVersion }, include: includeObject(query) }))
+}
+
 /** The object in the namespace of the path. Throws 400 when it names another. */
 function inNamespace(object: WritableObject, { resource, namespace }: RequestTarget): WritableObject {
   const { metadata } = object
@@ -380,37 +383,6 @@ function named(object: WritableObject, name: string): WritableObject {
 function patchNamesVersion({ value }: Body): boolean {
   if (Array.isArray(value)) return value.some(operation => isJsonObject(operation) && operation.path === '/metadata/resourceVersion')
   return isJsonObject(value) && isJsonObject(value.metadata) && Boolean(value.metadata.resourceVersion)
-}
-
-/** What a DELETE asks for, in its body or in its query; the body wins. */
-async function deleteOptions(request: ApiServerRequest, query: URLSearchParams): Promise<DeleteOptions> {
-  const bytes = await readBody(request)
-  const fromQuery: Record<string, unknown> = {}
-  const grace = numberParameter(query, 'gracePeriodSeconds')
-  if (grace !== undefined) fromQuery.gracePeriodSeconds = grace
-  if (query.has('propagationPolicy')) fromQuery.propagationPolicy = query.get('propagationPolicy')
-  if (query.has('orphanDependents')) fromQuery.orphanDependents = booleanParameter(query, 'orphanDependents')
-  if (query.has('dryRun')) fromQuery.dryRun = query.getAll('dryRun')
-  if (bytes.length === 0) return checkedOptions(fromQuery)
-  const { value } = parseBody(bytes, mediaTypeOf(request))
-  if (!isJsonObject(value)) throw badRequest('the body of a DELETE must be DeleteOptions')
-  const { object, problem } = decodeObject(value, `${metaTypes}.DeleteOptions`)
-  if (problem !== undefined) throw badRequest(`DeleteOptions cannot be handled: ${problem}`)
-  return checkedOptions({ ...fromQuery, ...object })
-}
-
-function checkedOptions(options: DeleteOptions): DeleteOptions {
-  const { propagationPolicy: policy, gracePeriodSeconds: grace } = options
-  if (policy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
-    throw badRequest(
-      `propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Background", "Foreground", "Orphan"`,
-    )
-  }
-  if (policy !== undefined && options.orphanDependents !== undefined) {
-    throw badRequest('propagationPolicy: Invalid value: orphanDependents and deletionPropagation cannot be both set')
-  }
-  if (grace !== undefined && grace < 0) throw badRequest('gracePeriodSeconds: Invalid value: must be greater than or equal to 0')
-  return options
 }
 
 function ignoreNotFound(error: unknown): void {

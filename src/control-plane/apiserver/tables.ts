@@ -2,12 +2,14 @@ import type { KubeObject, ResourceType } from '../../api/resource-type.js'
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
 
+type Columns = Pick<ResourceType, 'columns'>
+
 /** The columns of a Table. */
-export const tableColumns = ({ columns }: ResourceType): object[] =>
+export const tableColumns = ({ columns }: Columns): object[] =>
   columns.map(({ name, type, format = '', description, priority }) => ({ name, type, format, description, priority }))
 
 /** One row of a Table (meta.k8s.io/v1). */
-export function tableRow({ columns }: ResourceType, object: KubeObject, include: IncludeObject, now: number): object {
+export function tableRow({ columns }: Columns, object: KubeObject, include: IncludeObject, now: number): object {
   const row = { cells: columns.map(column => column.cell(object, now)) }
   if (include === 'None') return row
   return { ...row, object: include === 'Object' ? object : partialMetadata(withoutManagers(object)) }
@@ -21,7 +23,7 @@ function withoutManagers(object: KubeObject): KubeObject {
 
 /** A whole Table. */
 export const table = (
-  resource: ResourceType,
+  resource: Columns,
   objects: readonly KubeObject[],
   { metadata, include }: { readonly metadata: object; readonly include: IncludeObject },
 ): object => {

@@ -104,7 +104,10 @@ t.test('a dry run changes nothing', t =>
     await post(api, maps, configMap('a'))
     t.equal((await remove(api, `${maps}/a?dryRun=All`)).status, 200)
     t.equal((await apiRequest(api, `${maps}/a`)).status, 200)
-    t.equal((await post(api, `${maps}?dryRun=Some`, configMap('b'))).status, 400)
+    t.match(await post(api, `${maps}?dryRun=Some`, configMap('b')), {
+      status: 422,
+      json: { message: 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"' },
+    })
   }),
 )
 
@@ -162,7 +165,7 @@ t.test('deleting: finalizers, propagation and the grace of Pods', t =>
     })
     await post(api, maps, configMap('orphan'))
     t.match((await remove(api, `${maps}/orphan`, { propagationPolicy: 'Orphan' })).json, { metadata: { finalizers: ['orphan'] } })
-    t.equal((await remove(api, `${maps}/fg`, { propagationPolicy: 'Sideways' })).status, 400)
+    t.equal((await remove(api, `${maps}/fg`, { propagationPolicy: 'Sideways' })).status, 422)
 
     await post(api, pods, pod('loose'))
     await remove(api, `${pods}/loose`)
@@ -243,6 +246,17 @@ t.test('what is not understood is answered with a Status', t =>
       'no such subresource': [`${maps}/a/status`, {}, 404],
       'a verb that is not there': [maps, { method: 'PUT', body: {} }, 405],
       'an answer nobody has': [maps, { headers: { accept: 'image/png' } }, 406],
+      'an apply by nobody': [
+        `${maps}/a`,
+        { method: 'PATCH', body: configMap('a'), headers: { 'content-type': 'application/apply-patch+yaml' } },
+        422,
+      ],
+      'force where nobody applies': [
+        `${maps}/a?force=true`,
+        { method: 'PATCH', body: {}, headers: { 'content-type': 'application/merge-patch+json' } },
+        422,
+      ],
+      'a manager of unprintable name': [`${maps}?fieldManager=%07`, { method: 'POST', body: configMap('z') }, 422],
       'a limit that is none': [`${maps}?limit=many`, {}, 400],
       'prototype keys': [
         maps,
@@ -282,7 +296,7 @@ t.test('fields that nobody knows', t =>
     t.notOk('extra' in warned.json)
     await remove(api, `${maps}/a`)
     t.equal((await create('Ignore')).headers.warning, undefined)
-    t.equal((await create('Sometimes')).status, 400)
+    t.equal((await create('Sometimes')).status, 422)
     const merge = { method: 'PATCH', body: { extra: 1 }, headers: { 'content-type': 'application/merge-patch+json' } }
     t.match(await apiRequest(api, `${maps}/a?fieldValidation=Strict`, merge), { status: 422, json: { message: /unknown field "extra"/ } })
   }),
