@@ -26,7 +26,11 @@ export const bytesAnswer = (body: Buffer | string, status = 200): Answer => ({ s
 
 export const textAnswer = (body: string, status = 200): Answer => ({ status, contentType: 'text/plain; charset=utf-8', body })
 
-export const statusAnswer = (status: Status): Answer => jsonAnswer(status, status.code ?? 500)
+export function statusAnswer(status: Status): Answer {
+  const answer = jsonAnswer(status, status.code ?? 500)
+  const { retryAfterSeconds } = status.details ?? {}
+  return retryAfterSeconds === undefined ? answer : { ...answer, headers: { 'retry-after': String(retryAfterSeconds) } }
+}
 
 /** The same answer in YAML. */
 export const asYaml = (answer: Answer): Answer => ({

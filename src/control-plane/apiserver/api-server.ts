@@ -1,15 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import { type IncomingMessage, ServerResponse } from 'node:http'
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 
@@ -20,12 +11,12 @@ import { resourceTable } from '../../api/resource-table.js'
 import type { ResourceType } from '../../api/resource-type.js'
 import { notFound, origin, statusOf, unknownPath } from '../../api/status.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
-import { endSoon } from '../../base/net/proxy-upgrade.js'
+import { startCompaction } from '../store/start-compaction.js'
 import type { Store } from '../store/store.js'
 import { openAccess } from './access.js'
 import { admissionChain } from './admission/admission-chain.js'
 import { admissionPlugins } from './admission/plugins.js'
-import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, textAnswer, warn } from './answers.js'
+import { type Answer, type ApiServerResponse, jsonAnswer, send, statusAnswer, warn } from './answers.js'
 import { createApiMetrics, type SeenRequest } from './api-metrics.js'
 import type { ApiServerRequest } from './authentication.js'
 import { ensureBootstrapPolicy } from './authorization/ensure-bootstrap-policy.js'
@@ -35,23 +26,26 @@ import { createClusterAddresses } from './cluster-addresses.js'
 import { createObjectWriter } from './create-object-writer.js'
 import { startCustomResources } from './custom-resources.js'
 import { discoveryAnswer } from './discovery.js'
+import { type HealthCheck, healthAnswer } from './health.js'
+import { type Handle, type HttpFront, type ListenPlace, openHttpFront } from './http-front.js'
 import { startObjectCache } from './object-cache.js'
 import { objectStoreKey } from './object-codec.js'
 import { createOpenApiAnswers } from './openapi-answers.js'
 import { podStreams, type StreamUpgrade } from './pod-streams.js'
 import { keepAddresses, repairAllocations } from './repair-allocations.js'
+import { createRequestGate, defaultRequestLimits, type RequestLimits } from './request-limits.js'
 import { parseTarget, pathAndQuery } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { openServiceAllocation } from './service-allocation.js'
 import { version } from './version.js'
 
-/** Upstream forgets what is older than two of these (kube-apiserver --etcd-compaction-interval). */
-const compactEveryMs = 5 * 60_000
+/** How long requests under way may take to end when the server does, and connections after them. */
+const drainMs = 10_000
+const closeMs = 200
 
 export interface ApiServerOptions {
   readonly store: Store
-  /** Sockets that are open already, or addresses to listen on; port 0 takes a free one. */
-  readonly listen: readonly ({ readonly fd: number } | { readonly address: string; readonly port: number })[]
+  readonly listen: readonly ListenPlace[]
   /** Where nodes reach this server. */
   readonly advertise: { readonly address: string; readonly port: number }
   /** PEM text. Clients are known by certificates that `ca` has signed. */
@@ -67,6 +61,8 @@ export interface ApiServerOptions {
   /** Ranges of Services, one or one of each family; the first is the default. */
   readonly serviceCidrs: readonly string[]
   readonly nodePortRange: { readonly from: number; readonly to: number }
+  /** Of requests under way; upstream's numbers without it. */
+  readonly limits?: Partial<RequestLimits>
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }
 
@@ -120,6 +116,20 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const openApiAnswer = createOpenApiAnswers(resources.table)
   const metrics = createApiMetrics({ store, cache })
 
+  const gate = createRequestGate({ ...defaultRequestLimits, ...options.limits })
+  let isEnding = false
+  const checks: readonly HealthCheck[] = [
+    { name: 'ping', check: () => undefined },
+    { name: 'store', check: async () => void (await store.newest()) },
+    {
+      name: 'shutdown',
+      readinessOnly: true,
+      check() {
+        if (isEnding) throw new Error('the server is ending')
+      },
+    },
+  ]
+
   interface Exchange {
     readonly request: ApiServerRequest
     readonly response: ApiServerResponse
@@ -136,20 +146,23 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics.authenticated(user.name)
     const target = parseTarget(path, resources.table())
     seen.aims(target)
-    if (target) {
-      const ended = resources.ended(target.resource)
-      const signal = ended ? AbortSignal.any([stop.signal, ended]) : stop.signal
-      warn(response, target.resource.warnings)
-      return handleResource({ request, response, upgrade, target, user, query, signal })
-    }
-    const found =
-      discoveryAnswer(request, path, { table: resources.table(), address }) ??
-      openApiAnswer(request, path) ??
-      access.issuerAnswer(path) ??
-      otherAnswer(path, query) ??
-      (path === '/metrics' ? await metricsAnswer(metrics.registry) : undefined)
-    if (!found) throw unknownPath()
-    return found
+    return gate.run({ method: request.method, target, query, groups: user.groups }, async () => {
+      if (target) {
+        const ended = resources.ended(target.resource)
+        const signal = ended ? AbortSignal.any([stop.signal, ended]) : stop.signal
+        warn(response, target.resource.warnings)
+        return handleResource({ request, response, upgrade, target, user, query, signal })
+      }
+      const found =
+        discoveryAnswer(request, path, { table: resources.table(), address }) ??
+        openApiAnswer(request, path) ??
+        access.issuerAnswer(path) ??
+        versionAnswer(path) ??
+        (await healthAnswer(path, query, checks)) ??
+        (path === '/metrics' ? await metricsAnswer(metrics.registry) : undefined)
+      if (!found) throw unknownPath()
+      return found
+    })
   }
 
   const handle: Handle = (request, response, upgrade) => {
@@ -169,29 +182,24 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       })
   }
 
-  const servers: Listening[] = []
-  for (const place of options.listen) servers.push(await listen(place, options.tls, handle))
-  const compaction = startCompaction(store, log)
+  const fronts: HttpFront[] = []
+  for (const place of options.listen) fronts.push(await openHttpFront(place, options.tls, handle))
+  const stopCompaction = startCompaction(store, { onError: error => log.warn({ err: error }, 'compaction failed') })
 
   return {
-    addresses: servers.map(({ server }) => server.address() as AddressInfo),
+    addresses: fronts.map(front => front.address),
     async close() {
-      clearInterval(compaction)
-      stop.abort()
-      await Promise.all(servers.map(server => server.close()))
+      stopCompaction()
+      isEnding = true
+      stop.abort() // Watches end as they do at any other time: their readers go on from the last event.
+      await Promise.race([gate.idle(), delay(drainMs, undefined, { ref: false })])
+      await Promise.all(fronts.map(front => front.close(closeMs)))
       await cache.ended
     },
   }
 }
 
-const healthPaths = new Set(['/healthz', '/livez', '/readyz'])
-
-function otherAnswer(path: string, query: URLSearchParams): Answer | undefined {
-  if (path === '/version' || path === '/version/') return jsonAnswer(version)
-  const health = path.replace(/\/$/, '')
-  if (!healthPaths.has(health)) return undefined
-  return textAnswer(query.has('verbose') ? `[+]ping ok\n[+]store ok\n${health.slice(1)} check passed\n` : 'ok')
-}
+const versionAnswer = (path: string): Answer | undefined => (path === '/version' || path === '/version/' ? jsonAnswer(version) : undefined)
 
 const metricsAnswer = async (registry: Registry): Promise<Answer> => ({
   status: 200,
@@ -203,87 +211,4 @@ const metricsAnswer = async (registry: Registry): Promise<Answer> => ({
 function originOf(error: unknown): unknown {
   const cause = error instanceof PodwireError ? error.cause : undefined
   return typeof cause === 'object' && cause !== null && origin in cause ? cause[origin as keyof typeof cause] : error
-}
-
-type Handle = (request: ApiServerRequest, response: ApiServerResponse, upgrade?: StreamUpgrade) => void
-
-interface Listening {
-  readonly server: Http2SecureServer
-  close(): Promise<void>
-}
-
-async function listen(place: ApiServerOptions['listen'][number], tls: ApiServerOptions['tls'], handle: Handle): Promise<Listening> {
-  const server = createSecureServer(
-    {
-      ...tls,
-      allowHTTP1: true,
-      requestCert: true,
-      // A client without a certificate of ours gets a Status, not a broken handshake.
-      rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
-      settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
-    },
-    (request: Http2ServerRequest, response: Http2ServerResponse) => handle(request, response),
-  )
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => handleUpgrade(handle, { request, socket, head }))
-  const sessions = new Set<ServerHttp2Session>()
-  const sockets = new Set<{ destroy(): void }>()
-  server.on('session', session => {
-    sessions.add(session)
-    session.on('close', () => sessions.delete(session))
-  })
-  server.on('secureConnection', socket => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen('fd' in place ? { fd: place.fd } : { host: place.address, port: place.port }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  }).catch((error: unknown) => {
-    const at = 'fd' in place ? `descriptor ${place.fd}` : `${place.address}:${place.port}`
-    const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    throw new PodwireError(
-      inUse ? 'PORT_IN_USE' : 'KERNEL_REFUSED',
-      `cannot listen on ${at}: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    )
-  })
-  return {
-    server,
-    close: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        for (const session of sessions) session.close()
-        // Idle HTTP/1 connections, and clients that do not go when asked.
-        setTimeout(() => {
-          for (const socket of sockets) socket.destroy()
-        }, 200).unref()
-      }),
-  }
-}
-
-/** A request that wants its connection to go on in another protocol; whoever answers may take it, or answer like any other request. */
-function handleUpgrade(handle: Handle, { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer }): void {
-  socket.on('error', () => {}) // 'close' follows.
-  const response = new ServerResponse(request)
-  response.shouldKeepAlive = false
-  response.assignSocket(socket as TLSSocket)
-  response.on('finish', () => endSoon(socket))
-  handle(request, response, { socket, head, take: () => response.detachSocket(socket as TLSSocket) })
-}
-
-/** Forgets at each turn what was current at the one before: nobody may need to look back further. */
-function startCompaction(store: Store, log: ApiServerOptions['log']): NodeJS.Timeout {
-  let next = store.revision
-  const timer = setInterval(() => {
-    const target = next
-    next = store.revision
-    store.compact(target).catch((error: unknown) => {
-      log.warn({ err: error, revision: target }, 'compaction failed')
-    })
-  }, compactEveryMs)
-  return timer.unref()
 }

@@ -6,7 +6,7 @@ import { collectionPrefix, decodeStored, objectsPrefix, type StoredObject, withR
 import { servedCollection } from './served-collection.js'
 
 /** Events kept for watchers that come late or come back; older ones must list again. */
-const keptEvents = 10_000
+const keptEvents = 2000
 /** How much of the past is read at start, so that watchers of the last process can go on. */
 const replayedRevisions = 1000
 

@@ -4,12 +4,14 @@ import { deepestJson } from '../../api/decode-object.js'
 import { findDuplicateFields } from '../../api/duplicate-fields.js'
 import type { JsonValue } from '../../api/json.js'
 import { decodeProtobufBody } from '../../api/protobuf-body.js'
-import { badRequest, tooLarge, unsupportedMediaType } from '../../api/status.js'
-import { PodwireError } from '../../base/errors/podwire-error.js'
+import { badRequest, refusal, tooLarge, unsupportedMediaType } from '../../api/status.js'
+import type { PodwireError } from '../../base/errors/podwire-error.js'
 import type { ApiServerRequest } from './authentication.js'
 
 /** Upstream's limit for the body of a resource request. */
 export const largestBody = 3 * 1024 * 1024
+/** How long a client may take over a body. */
+const bodyMs = 30_000
 
 /** A parsed body. */
 export interface Body {
@@ -18,26 +20,39 @@ export interface Body {
   readonly duplicateFields: readonly string[]
 }
 
+const requestTimeout = (): PodwireError =>
+  refusal({ http: 408, reason: 'Timeout', message: `the body of the request did not come within ${bodyMs / 1000} s` })
+
 const openBrace = 0x7b
 const protobuf = 'application/vnd.kubernetes.protobuf'
 const accepted = ['application/json', 'application/yaml', protobuf]
 
-/** Reads the whole body. Throws 413 beyond the limit, as soon as that is known. */
-export async function readBody(request: ApiServerRequest): Promise<Buffer> {
-  const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > largestBody) throw tooLarge(largestBody)
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > largestBody) throw tooLarge(largestBody)
-      chunks.push(chunk)
+/** Reads the whole body. Throws 413 beyond the limit, as soon as that is known, and 408 when the client takes too long over it. */
+export function readBody(request: ApiServerRequest): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (Number(request.headers['content-length'] ?? 0) > largestBody) return reject(tooLarge(largestBody))
+    const chunks: Buffer[] = []
+    let size = 0
+    const stop = (settle: () => void): void => {
+      clearTimeout(timer)
+      request.off('data', read).off('end', end).off('error', fail).off('close', close)
+      settle()
     }
-  } catch (error) {
-    throw error instanceof PodwireError ? error : badRequest('the body of the request ended early', error)
-  }
-  return Buffer.concat(chunks)
+    const refuse = (error: PodwireError): void => {
+      stop(() => reject(error))
+      request.resume() // The rest is thrown away, or the answer could not be sent.
+    }
+    const read = (chunk: Buffer): void => {
+      size += chunk.length
+      if (size > largestBody) refuse(tooLarge(largestBody))
+      else chunks.push(chunk)
+    }
+    const end = (): void => stop(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
+    const fail = (error: unknown): void => stop(() => reject(badRequest('the body of the request ended early', error)))
+    const close = (): void => fail(new Error('the connection closed'))
+    const timer = setTimeout(() => refuse(requestTimeout()), bodyMs)
+    request.on('data', read).on('end', end).on('error', fail).on('close', close)
+  })
 }
 
 export const mediaTypeOf = (request: ApiServerRequest): string =>

@@ -1,5 +1,3 @@
-import type { ServerResponse } from 'node:http'
-
 import { apiVersionOf } from '../../api/api-resource.js'
 import { forbidden } from '../../api/field-problem.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
@@ -13,12 +11,11 @@ import { collectionPrefix, type StoredObject, withRevision } from './object-code
 import { objectFilter } from './object-filter.js'
 import { booleanParameter, numberParameter, versionParameter } from './request-target.js'
 import { type IncludeObject, partialMetadata, tableColumns, tableRow } from './tables.js'
+import { createWatchSender } from './watch-sender.js'
 
 /** Upstream ends watches without a timeout after 30 to 60 minutes, so that load spreads. */
 const shortestWatchMs = 30 * 60_000
 const bookmarkEveryMs = 60_000
-/** A reader that leaves more unread than this is cut off; it lists again. */
-const mostBuffered = 16 * 1024 * 1024
 const initialEventsEnd = 'k8s.io/initial-events-end'
 
 type EventType = 'ADDED' | 'MODIFIED' | 'DELETED'
@@ -49,41 +46,42 @@ export async function watchObjects(
   await cache.reached(asked === 0 ? newest : Math.min(asked, newest))
 
   const encode = eventEncoder(resource, form, include)
-  const write = (event: string | Buffer): void => {
-    // Both kinds of response take either; their overloads share no common call.
-    ;(response as ServerResponse).write(event)
-    if (bufferedBy(response) > mostBuffered) response.destroy()
-  }
-  const bookmark = (annotations?: Readonly<Record<string, string>>): void => {
+  const bookmark = (annotations?: Readonly<Record<string, string>>): string => {
     const metadata = { resourceVersion: String(cache.revision), ...(annotations && { annotations }) }
-    write(encode.bookmark({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata }))
+    return encode.bookmark({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata })
   }
   const listener = ({ revision, current, previous }: CacheEvent): void => {
     if (!(current ?? previous)!.key.startsWith(prefix)) return
     const is = current !== undefined && filter(current.object)
     const was = previous !== undefined && filter(previous.object)
-    if (is) write(encode.event(was ? 'MODIFIED' : 'ADDED', current))
-    else if (was) write(encode.event('DELETED', current ? withRevision(previous, revision) : previous))
+    if (is) sender.push(encode.event(was ? 'MODIFIED' : 'ADDED', current))
+    else if (was) sender.push(encode.event('DELETED', current ? withRevision(previous, revision) : previous))
   }
 
   const collection = cache.collection(resource)
   const showsPresent = sendInitial ?? asked === 0
   let stop: () => void
   start(response)
+  const sender = createWatchSender(response)
   // From here to the subscription nothing may be awaited: an event in between would be lost.
-  if (showsPresent) for (const object of collection.list(prefix)) if (filter(object.object)) write(encode.event('ADDED', object))
-  if (sendInitial && wantsBookmarks) bookmark({ [initialEventsEnd]: 'true' })
+  if (showsPresent) {
+    const present = collection.list(prefix).filter(({ object }) => filter(object))
+    const events = present.map(object => () => encode.event('ADDED', object))
+    const end = sendInitial && wantsBookmarks ? bookmark({ [initialEventsEnd]: 'true' }) : undefined
+    sender.present(end === undefined ? events : [...events, () => end])
+  }
   try {
     stop = collection.subscribe(showsPresent ? cache.revision : asked || cache.revision, listener)
+    sender.goLive()
   } catch (error) {
     // A watch that cannot begin has begun for its reader: the refusal is its only event.
-    write(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`)
-    response.end()
+    sender.push(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`)
+    sender.end()
     return
   }
 
   await new Promise<void>(resolve => {
-    const bookmarks = wantsBookmarks ? setInterval(bookmark, bookmarkEveryMs) : undefined
+    const bookmarks = wantsBookmarks ? setInterval(() => sender.push(bookmark()), bookmarkEveryMs) : undefined
     const end = (): void => {
       clearInterval(bookmarks)
       clearTimeout(timeout)
@@ -97,8 +95,8 @@ export async function watchObjects(
     if (signal.aborted) end()
   })
   stop()
-  if (wantsBookmarks && !response.destroyed && !signal.aborted) bookmark()
-  response.end()
+  if (wantsBookmarks && !response.destroyed && !signal.aborted) sender.push(bookmark())
+  sender.end()
 }
 
 function start(response: ApiServerResponse): void {
@@ -108,9 +106,6 @@ function start(response: ApiServerResponse): void {
   response.writeHead(200)
   if ('flushHeaders' in response) response.flushHeaders()
 }
-
-const bufferedBy = (response: ApiServerResponse): number =>
-  'stream' in response ? response.stream.writableLength : response.writableLength
 
 /** True or false when the reader says whether the present state is to come first; undefined leaves it to the resourceVersion. */
 function sendInitialEvents(resource: ResourceType, query: URLSearchParams): boolean | undefined {
@@ -145,7 +140,7 @@ function eventEncoder(resource: ResourceType, form: AnswerForm, include: Include
   const line = (type: string, object: object): string => `${JSON.stringify({ type, object })}\n`
   if (form === 'object') {
     return {
-      event: (type, { bytes }) => Buffer.concat([Buffer.from(`{"type":"${type}","object":`), bytes, eventEnd]),
+      event: sharedLine,
       bookmark: object => line('BOOKMARK', object),
     }
   }
@@ -176,3 +171,12 @@ function eventEncoder(resource: ResourceType, form: AnswerForm, include: Include
 }
 
 const eventEnd = Buffer.from('}\n')
+const lines = new WeakMap<StoredObject, Partial<Record<EventType, Buffer>>>()
+
+/** All readers of an event that ask for whole objects get the same bytes, made once. */
+function sharedLine(type: EventType, stored: StoredObject): Buffer {
+  const known = lines.get(stored) ?? {}
+  lines.set(stored, known)
+  known[type] ??= Buffer.concat([Buffer.from(`{"type":"${type}","object":`), stored.bytes, eventEnd])
+  return known[type]
+}
