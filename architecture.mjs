@@ -47,6 +47,12 @@ export const rooms = [
 
   { room: 'node/kubelet', layer: 5, what: 'the Pods of one node over CRI', may: [...base, 'api', 'client', 'reconcile', 'kernel'] },
   {
+    room: 'node/netpol',
+    layer: 5,
+    what: 'the network policies of one node, in our agent or for a cluster that is not ours',
+    may: [...base, 'api', 'kernel', 'reconcile', 'client', 'netpol'],
+  },
+  {
     room: 'node/proxy',
     layer: 5,
     what: 'the service proxy of one node: its modes and what stands around it, in our agent or for a cluster that is not ours',
@@ -67,6 +73,7 @@ export const rooms = [
       'proxy-iptables',
       'proxy-nftables',
       'netpol',
+      'node/netpol',
       'node/proxy',
       'node/kubelet',
     ],

@@ -17,6 +17,7 @@ import { localMachine } from '../src/kernel/local-machine.js'
 import { openIpvs } from '../src/kernel/netlink-ipvs.js'
 import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
 import { ensureSysctl, kernelSysctls } from '../src/kernel/sysctl.js'
+import { nftablesPolicy } from '../src/netpol/nftables-backend.js'
 import { startAgent } from '../src/node/agent/agent.js'
 import { connectCri } from '../src/node/kubelet/cri-connection.js'
 import { criPodRuntime } from '../src/node/kubelet/cri-pod-runtime.js'
@@ -69,6 +70,7 @@ const agent = await startAgent(
         { mode: 'nftables', family, backend: nftablesProxy({ nftables, conntrack, family }) },
       ]
     }),
+    policies: nftablesPolicy(nftables),
     createKubelet: services =>
       createKubelet({
         config: {

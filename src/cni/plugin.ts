@@ -7,7 +7,7 @@ import { addLoopback, checkLoopback } from './loopback.js'
 import { NetConf, PodNetConf, parseConf, parseConfText } from './net-conf.js'
 import type { PodDatapath } from './pod-interface.js'
 import { openPodNetwork, type PodNetwork } from './pod-network.js'
-import { type CniCall, type CniRequest, parseCniRequest } from './request.js'
+import { type CniCall, type CniRequest, type PodNames, parseCniRequest } from './request.js'
 
 /** What a plugin process leaves: its exit status and standard output (empty for a success without a result). */
 export interface CniAnswer {
@@ -21,6 +21,8 @@ export interface CniPluginOptions {
   readonly run: Host['run']
   /** Why Pods cannot be added now; undefined when they can. */
   readonly notReady?: () => string | undefined
+  /** Resolves when a Pod that has been connected may start; ADD answers then. When it rejects, ADD fails, and the runtime takes back what was made. */
+  readonly admit?: (pod: PodNames) => Promise<void>
 }
 
 /**
@@ -28,7 +30,12 @@ export interface CniPluginOptions {
  *
  * A call never rejects: what went wrong is the answer. Calls for the same container, in whatever process, run one after the other, and GC runs alone.
  */
-export function createCniPlugin({ datapath, run, notReady = () => undefined }: CniPluginOptions): (call: CniCall) => Promise<CniAnswer> {
+export function createCniPlugin({
+  datapath,
+  run,
+  notReady = () => undefined,
+  admit = async () => {},
+}: CniPluginOptions): (call: CniCall) => Promise<CniAnswer> {
   async function runPodwire(request: CniRequest, call: CniCall, { value, version }: { value: object; version: CniVersion }) {
     const conf = parseConf(PodNetConf, value)
     const network = openPodNetwork({ datapath, run, notReady }, conf, call)
@@ -37,8 +44,11 @@ export function createCniPlugin({ datapath, run, notReady = () => undefined }: C
 
   async function serve(network: PodNetwork, request: CniRequest, version: CniVersion) {
     switch (request.command) {
-      case 'ADD':
-        return formatResult(await network.add(request), version)
+      case 'ADD': {
+        const result = await network.add(request)
+        await admit(request.pod)
+        return formatResult(result, version)
+      }
       case 'DEL':
         await network.del(request)
         return undefined

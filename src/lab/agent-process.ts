@@ -38,6 +38,7 @@ export function agentConfig(spec: LabSpec, { host, address, uplink }: LabHost): 
     datapath: { kind: spec.datapath, vni: 1, port: 4789 },
     ...(systems && { bgp: { localAs: systems.ofSegment(segment.name), neighbourAs: systems.router } }),
     proxy: { mode: spec.proxy, masqueradeAll: false },
+    netpol: spec.netpol,
     containerd: { socket: nodePaths.containerdSocket, sandboxImage: imageNames.pause },
     cgroupParent: `${labCgroup(spec.name)}/${host.name}`,
     serving: {

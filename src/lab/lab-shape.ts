@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { datapathKinds } from '../base/config/agent-config.js'
+import { datapathKinds, policyModes } from '../base/config/agent-config.js'
 import { parseInterfaceAddress } from '../base/net/address.js'
 import { controlPlaneName, mainSegment, routerName, underlayName } from './host-names.js'
 
@@ -105,5 +105,6 @@ export const LabShape = z.strictObject({
   ipFamily: z.enum(['ipv4', 'dual']).default('ipv4').describe('Whether hosts, Pods and Services have an IPv6 address beside the IPv4 one'),
   datapath: z.enum(datapathKinds).default('vxlan').describe('How packets go from node to node'),
   proxy: z.enum(['iptables', 'ipvs', 'nftables']).default('iptables').describe('What puts Services into the kernel'),
+  netpol: z.enum(policyModes).default('nftables').describe('What enforces network policies'),
 })
 export type LabShape = z.infer<typeof LabShape>

@@ -10,6 +10,8 @@ import type { Client } from '../../src/client/client.js'
 import { createClient } from '../../src/client/http-client.js'
 import { loadKubeconfig } from '../../src/client/kubeconfig.js'
 import { builtProgram } from '../../src/kernel/built-program.js'
+import { execNftables } from '../../src/kernel/exec-nftables.js'
+import { nftablesPolicy } from '../../src/netpol/nftables-backend.js'
 import { type AgentSettings, startAgent } from '../../src/node/agent/agent.js'
 import { markAnnotations } from '../../src/node/agent/node-peers.js'
 import { iptablesProxy } from '../../src/proxy-iptables/backend.js'
@@ -41,6 +43,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
     underlay: [{ address: node.address, prefix: 24 }],
     datapath: { kind: 'vxlan', vni: 1, port: 4789 },
     proxy: { mode: 'iptables', masqueradeAll: false },
+    netpol: 'nftables',
     cni: {
       confDir: join(dir, 'net.d'),
       binDir: join(dir, 'bin'),
@@ -57,6 +60,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
       client,
       stack: node.stack,
       proxies: [{ mode: 'iptables', family: 4, backend: iptablesProxy({ iptables: node.stack.iptables }) }],
+      policies: nftablesPolicy(execNftables(node.stack.run)),
       createKubelet: () => ({
         async run(signal) {
           const object: Node = { metadata: { name } }

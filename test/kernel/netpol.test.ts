@@ -15,9 +15,9 @@ import { clusterPolicies, networkPolicies, type PolicyVocabulary } from '../supp
 import { until } from '../support/until.js'
 
 const signal = AbortSignal.timeout(110_000)
-const seed = Number(process.env['NETPOL_SEED'] ?? 8)
+const seed = Number(process.env.NETPOL_SEED ?? 8)
 /** Each is up to 5 NetworkPolicies and 3 ClusterNetworkPolicies; more with NETPOL_ROUNDS. */
-const rounds = Number(process.env['NETPOL_ROUNDS'] ?? 60)
+const rounds = Number(process.env.NETPOL_ROUNDS ?? 60)
 
 const place = (name: string, ip: string, isLocal: boolean): PolicyPlace => {
   const [, , third, last] = ip.split('.')

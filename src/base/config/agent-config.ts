@@ -2,6 +2,10 @@ import { z } from 'zod'
 
 /** The ways in which Pod packets can go from node to node. */
 export const datapathKinds = ['vxlan', 'routed', 'bridge', 'mixed'] as const
+/** What can enforce network policies; `none`: nothing does. */
+export const policyModes = ['nftables', 'none'] as const
+export type PolicyMode = (typeof policyModes)[number]
+
 export type DatapathKind = (typeof datapathKinds)[number]
 
 /** What bin/agent reads: one JSON file, named by `--config`. Written by whoever starts it (lab, a systemd unit). */
@@ -31,6 +35,8 @@ export const AgentConfig = z.strictObject({
   /** With whom BIRD exchanges the routes to nodes on other segments; absent where there is one segment. */
   bgp: z.strictObject({ localAs: z.int(), neighbourAs: z.int() }).optional(),
   proxy: z.strictObject({ mode: z.enum(['iptables', 'ipvs', 'nftables']), masqueradeAll: z.boolean() }),
+  /** What enforces network policies unless that ConfigMap says otherwise. */
+  netpol: z.enum(policyModes),
   containerd: z.strictObject({ socket: z.string(), sandboxImage: z.string() }),
   /** The cgroup below which all Pods of this node live, as `/podwire/shop/node-1`. */
   cgroupParent: z.string(),

@@ -1,11 +1,12 @@
 import { Argument, Command } from 'commander'
 import { configmaps, nodes } from '../../api/generated/resources.js'
 import type { Node } from '../../api/generated/types.js'
-import { datapathKinds } from '../../base/config/agent-config.js'
+import { datapathKinds, policyModes } from '../../base/config/agent-config.js'
 import {
   agentWishes,
   datapathAnnotation,
   datapathRefusalAnnotation,
+  netpolAnnotation,
   proxyAnnotation,
   proxyRefusalAnnotation,
 } from '../../base/config/agent-wishes.js'
@@ -46,6 +47,13 @@ const settings: readonly Setting[] = [
     modeOf: node => node.metadata?.annotations?.[datapathAnnotation],
     refusalOf: node => node.metadata?.annotations?.[datapathRefusalAnnotation],
     isWatched: true,
+  },
+  {
+    key: 'netpol',
+    what: 'what enforces network policies; none takes their rules away',
+    modes: policyModes,
+    modeOf: node => node.metadata?.annotations?.[netpolAnnotation],
+    refusalOf: () => undefined,
   },
 ]
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { nodes, pods } from '../../api/generated/resources.js'
 import type { Node, Pod } from '../../api/generated/types.js'
-import { datapathAnnotation } from '../../base/config/agent-wishes.js'
+import { datapathAnnotation, netpolAnnotation } from '../../base/config/agent-wishes.js'
 import { type NetworkReport, networkReportOf } from '../../base/config/network-report.js'
 import type { Lab } from '../../lab/lab.js'
 import { labOption, outputOption, requireLab } from '../lab-option.js'
@@ -17,6 +17,8 @@ interface HostStatus {
   readonly pods?: number
   /** What it moves Pod packets by. */
   readonly datapath?: string
+  /** What enforces network policies on it. */
+  readonly netpol?: string
   readonly network?: NetworkReport
 }
 
@@ -66,18 +68,20 @@ function nodeStatus(name: string, nodeItems: readonly Node[], podItems: readonly
   const podCidr = node?.spec?.podCIDR
   const annotations = node?.metadata?.annotations
   const datapath = annotations?.[datapathAnnotation]
+  const netpol = annotations?.[netpolAnnotation]
   const network = networkReportOf(annotations)
   return {
     ready: node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     ...(podCidr === undefined ? {} : { podCidr }),
     ...(datapath !== undefined && { datapath }),
+    ...(netpol !== undefined && { netpol }),
     ...(network !== undefined && { network }),
     pods: podItems.filter(({ spec }) => spec?.nodeName === name).length,
   }
 }
 
 function statusTable({ lab, api, problem, hosts }: LabStatus): string {
-  const rows = hosts.map(({ name, role, address, ready, podCidr, pods, datapath, network }) => [
+  const rows = hosts.map(({ name, role, address, ready, podCidr, pods, datapath, netpol, network }) => [
     name,
     role,
     address,
@@ -85,10 +89,11 @@ function statusTable({ lab, api, problem, hosts }: LabStatus): string {
     podCidr ?? '',
     pods === undefined ? '' : String(pods),
     datapath ?? '',
+    netpol ?? '',
     network === undefined ? '' : network.bridgeNetfilter ? 'on' : 'off',
   ])
   const head = api === undefined ? `lab ${lab}: the API does not answer: ${problem}` : `lab ${lab}: API at ${api}`
-  return `${head}\n\n${textTable(['host', 'role', 'address', 'status', 'pod range', 'pods', 'datapath', 'br_netfilter'], rows)}${bgpText(hosts)}`
+  return `${head}\n\n${textTable(['host', 'role', 'address', 'status', 'pod range', 'pods', 'datapath', 'netpol', 'br_netfilter'], rows)}${bgpText(hosts)}`
 }
 
 /** A line for each BGP session, with what was learnt through it. */

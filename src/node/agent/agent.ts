@@ -2,13 +2,14 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { configmaps, endpointslices, nodes as nodeResource, services as serviceResource } from '../../api/generated/resources.js'
 import type { ConfigMap, EndpointSlice, Node, Service } from '../../api/generated/types.js'
-import { type AgentConfig, datapathKinds } from '../../base/config/agent-config.js'
-import { agentWishes, proxyAnnotation, proxyRefusalAnnotation } from '../../base/config/agent-wishes.js'
-import { type Cidr, parseCidr, parseIp } from '../../base/net/address.js'
+import { type AgentConfig, datapathKinds, policyModes } from '../../base/config/agent-config.js'
+import { agentWishes, netpolAnnotation, proxyAnnotation, proxyRefusalAnnotation } from '../../base/config/agent-wishes.js'
+import { type Cidr, parseCidr, parseInterfaceAddress, parseIp } from '../../base/net/address.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
+import { openAttachmentStore } from '../../cni/attachment-store.js'
 import type { NodeStack } from '../../cni/datapath.js'
 import { startForwardServer } from '../../cni/forward-server.js'
 import type { CniFiles } from '../../cni/install.js'
@@ -18,6 +19,7 @@ import type { Bird } from '../../kernel/bird.js'
 import { defaultMasqueradeBit, type ProxyMode, type ProxySettings, proxyModes } from '../../service-model/proxy-settings.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
+import { createPolicyEnforcer, type PolicyBackend } from '../netpol/policy-enforcer.js'
 import type { ProxyMember } from '../proxy/proxy-switch.js'
 import { createServiceProxy } from '../proxy/service-proxy.js'
 import { networkReporter } from './network-report.js'
@@ -25,7 +27,7 @@ import type { NodeSettings } from './node-network.js'
 import { type PodNetworkConfig, podNetwork } from './pod-network.js'
 
 /** The parts of the configuration that are the agent's own; the rest is for the parts it is given. */
-export type AgentSettings = Pick<AgentConfig, 'serviceCidr' | 'serviceCidr6' | 'proxy'> & PodNetworkConfig
+export type AgentSettings = Pick<AgentConfig, 'serviceCidr' | 'serviceCidr6' | 'proxy' | 'netpol'> & PodNetworkConfig
 
 /** What the agent is made of, besides its configuration. */
 export interface AgentParts {
@@ -33,6 +35,8 @@ export interface AgentParts {
   readonly stack: NodeStack
   /** The ways in which Services can be put into the kernel. */
   readonly proxies: readonly ProxyMember[]
+  /** What puts network policies into the kernel. */
+  readonly policies: PolicyBackend
   /** Makes the kubelet, which reads the same Services. */
   readonly createKubelet: (services: Informer<Service>) => Kubelet
   /** Routes to nodes on other segments; without it there are none. */
@@ -102,12 +106,34 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     onError: warn('the state of the Pod network could not be published'),
   })
 
+  // Network policies: CNI lets a Pod start when its rules are there.
+  const attachments = openAttachmentStore(config.cni.stateDir)
+  const policies = createPolicyEnforcer({
+    client,
+    nodes,
+    nodeName: ownName,
+    backend: parts.policies,
+    mode: () =>
+      areWishesKnown || wishes.isSynced
+        ? (policyModes.find(mode => mode === wishes.get(keyOfWishes)?.data?.netpol) ?? config.netpol)
+        : undefined,
+    readAttached: () =>
+      attachments.list().map(({ podNamespace, podName, addresses }) => ({
+        pod: `${podNamespace}/${podName}`,
+        addresses: addresses.map(address => parseInterfaceAddress(address).ip),
+      })),
+    clock,
+    onSynced: mode => publish({ [netpolAnnotation]: mode }),
+    onError: warn('network policies could not be brought up to date'),
+  })
+
   // CNI calls. DEL is served from the beginning.
   const calls = await startForwardServer(
     config.cni.socket,
     createCniPlugin({
       datapath: podInterfaces(stack),
       run: stack.run,
+      admit: pod => policies.admit(pod, signal),
       notReady: () => (ready !== undefined ? undefined : `node ${ownName} has no Pod network yet`),
     }),
   )
@@ -119,7 +145,7 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
   const publish = (annotations: Readonly<Record<string, string | null>>): void => {
     const own = nodes.get(ownName)?.metadata?.annotations ?? {}
     const isNew = Object.entries(annotations).some(([key, value]) => (own[key] ?? null) !== value)
-    if (isNew) annotate(annotations).catch(warn('the mode of the service proxy could not be published'))
+    if (isNew) annotate(annotations).catch(warn('the modes of the node could not be published'))
   }
   const proxy = createServiceProxy({
     services,
@@ -132,8 +158,8 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     onRefused: (mode, why) => publish({ [proxyRefusalAnnotation]: `${mode}: ${why.message}` }),
     onError: warn('Services could not be brought up to date'),
   })
-  for (const part of [proxy, network]) wishes.onChange(part.trigger)
-  void wishes.synced.then(proxy.trigger)
+  for (const part of [proxy, network, policies]) wishes.onChange(part.trigger)
+  for (const part of [proxy, policies]) void wishes.synced.then(part.trigger)
   nodes.onChange(key => {
     if (key === ownName) proxy.trigger()
   })
@@ -146,6 +172,7 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     network.run(signal),
     report.run(signal),
     proxy.run(signal),
+    policies.run(signal),
     parts.createKubelet(services).run(signal),
   ]).then(() => calls.close())
   return { stopped }

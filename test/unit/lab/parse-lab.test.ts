@@ -126,7 +126,7 @@ const cases: Readonly<Record<string, { readonly text: string; readonly want: rea
       '1:1 unknown key underly; did you mean underlay?',
       '2:8 pods: unknown key nodemask; did you mean nodeMask?',
       '3:19 nodes[0]: unknown key lables; did you mean labels?',
-      '4:1 unknown key foobar; known are name, nodes, externals, underlay, pods, services, api, ipFamily, datapath, proxy',
+      '4:1 unknown key foobar; known are name, nodes, externals, underlay, pods, services, api, ipFamily, datapath, proxy, netpol',
     ],
   },
   'something else than a lab': { text: '- 1', want: ['1:1 Invalid input: expected object, received array'] },

@@ -11,6 +11,7 @@ export const podwireRoles: readonly ClusterRole[] = [
       rule(read, 'core', 'configmaps', 'podwire-agent'),
       rule(read, 'discovery.k8s.io', 'endpointslices'),
       rule(read, 'networking.k8s.io', 'ingressclasses ingresses ipaddresses networkpolicies servicecidrs'),
+      rule(read, 'policy.networking.k8s.io', 'clusternetworkpolicies'),
     ],
   },
   {
