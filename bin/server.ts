@@ -47,6 +47,9 @@ const storeConfig =
         ...(storeFiles.caFile !== undefined && { tls: storeFiles }),
       })
 const store = await openStore(storeConfig)
+/** Parts that do not run yet; the process ends when one of them does. */
+const waiting = new Set(['scheduler', 'controller-manager'])
+const stateOf = (part: string) => () => (waiting.has(part) ? 'not started' : undefined)
 const api = await createApiServer({
   store,
   listen: config.listen,
@@ -58,6 +61,7 @@ const api = await createApiServer({
   serviceAccount: { issuer: config.serviceAccount.issuer, key: read(config.serviceAccount.keyFile) },
   serviceCidrs: config.serviceCidrs,
   nodePortRange: config.nodePortRange,
+  components: Object.fromEntries([...waiting].map(part => [part, stateOf(part)])),
   log,
 })
 log.info(
@@ -72,6 +76,7 @@ const running = [
   startControllers({ client: controllersClient, config, signal: stop.signal, log }),
   runScheduler({ client: schedulerClient, onError }, stop.signal),
 ]
+waiting.clear()
 if (!stop.signal.aborted) await Promise.race([once(stop.signal, 'abort'), ...running])
 
 stop.abort()

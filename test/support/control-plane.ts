@@ -34,49 +34,56 @@ interface Options {
 }
 
 export async function withControlPlane(t: Test, options: Options, use: (cluster: TestControlPlane) => Promise<void>): Promise<void> {
-  await withApiServer(t, async api => {
-    const stop = new AbortController()
-    const clients = ['admin', 'system:kube-controller-manager', 'system:kube-scheduler', 'kubelets'].map(async name =>
-      createClient(
-        loadKubeconfig(name === 'admin' ? api.kubeconfig : await api.kubeconfigFor(name, name === 'kubelets' ? ['system:masters'] : [])),
-      ),
-    )
-    const [client, forControllers, forScheduler, forKubelets] = (await Promise.all(clients)) as [Client, Client, Client, Client]
-    const caFile = join(api.kubeconfig, '..', 'ca.crt')
-    writeFileSync(caFile, api.pki.ca)
-    const caKeyFile = join(api.kubeconfig, '..', 'ca.key')
-    writeFileSync(caKeyFile, api.pki.caKey)
-    const warnings: unknown[] = []
-    const log = { warn: (...words: unknown[]) => void warnings.push(words) }
-    const config = {
-      podCidrs: [{ cidr: '10.244.0.0/16', nodeMask: 24 }],
-      nodePodCidrs: { 'node-1': ['10.244.1.0/24'], 'node-2': ['10.244.2.0/24'] },
-      tls: { caFile, caKeyFile, certFile: '', keyFile: '' },
-    }
-    const running = [
-      startControllers({ client: forControllers, config, signal: stop.signal, log }),
-      runScheduler({ client: forScheduler, onError: error => void warnings.push(error) }, stop.signal),
-      runKubelets(forKubelets, options, stop.signal),
-    ]
-    try {
-      for (const name of options.nodes ?? []) await client.create(nodeResource, readyNode(name), stop.signal)
-      await use({
-        api,
-        client,
-        signal: stop.signal,
-        warnings,
-        until: (selection, what, isMet) => {
-          const describe = (objects: readonly unknown[]) => JSON.stringify(objects)
-          return waitFor(client, selection, isMet, { what, timeoutMs: 15_000, describe }, stop.signal)
-        },
-      })
-    } finally {
-      stop.abort()
-      await Promise.all(running)
-      for (const each of [client, forControllers, forScheduler, forKubelets]) each.close()
-    }
-  })
+  await withApiServer(
+    t,
+    async api => {
+      const stop = new AbortController()
+      const clients = ['admin', 'system:kube-controller-manager', 'system:kube-scheduler', 'kubelets'].map(async name =>
+        createClient(
+          loadKubeconfig(name === 'admin' ? api.kubeconfig : await api.kubeconfigFor(name, name === 'kubelets' ? ['system:masters'] : [])),
+        ),
+      )
+      const [client, forControllers, forScheduler, forKubelets] = (await Promise.all(clients)) as [Client, Client, Client, Client]
+      const caFile = join(api.kubeconfig, '..', 'ca.crt')
+      writeFileSync(caFile, api.pki.ca)
+      const caKeyFile = join(api.kubeconfig, '..', 'ca.key')
+      writeFileSync(caKeyFile, api.pki.caKey)
+      const warnings: unknown[] = []
+      const log = { warn: (...words: unknown[]) => void warnings.push(words) }
+      const config = {
+        podCidrs: [{ cidr: '10.244.0.0/16', nodeMask: 24 }],
+        nodePodCidrs: { 'node-1': ['10.244.1.0/24'], 'node-2': ['10.244.2.0/24'] },
+        tls: { caFile, caKeyFile, certFile: '', keyFile: '' },
+      }
+      const running = [
+        startControllers({ client: forControllers, config, signal: stop.signal, log }),
+        runScheduler({ client: forScheduler, onError: error => void warnings.push(error) }, stop.signal),
+        runKubelets(forKubelets, options, stop.signal),
+      ]
+      try {
+        for (const name of options.nodes ?? []) await client.create(nodeResource, readyNode(name), stop.signal)
+        await use({
+          api,
+          client,
+          signal: stop.signal,
+          warnings,
+          until: (selection, what, isMet) => {
+            const describe = (objects: readonly unknown[]) => JSON.stringify(objects)
+            return waitFor(client, selection, isMet, { what, timeoutMs: 15_000, describe }, stop.signal)
+          },
+        })
+      } finally {
+        stop.abort()
+        await Promise.all(running)
+        for (const each of [client, forControllers, forScheduler, forKubelets]) each.close()
+      }
+    },
+    asComponents,
+  )
 }
+
+/** What the API server is told of the parts that run beside it. */
+const asComponents = { components: { scheduler: () => undefined, 'controller-manager': () => undefined } }
 
 export const readyNode = (
   name: string,

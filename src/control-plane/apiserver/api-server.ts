@@ -23,6 +23,7 @@ import { ensureBootstrapPolicy } from './authorization/ensure-bootstrap-policy.j
 import { policyObjects } from './authorization/policy-objects.js'
 import { ensureFirstObjects } from './bootstrap.js'
 import { createClusterAddresses } from './cluster-addresses.js'
+import { type ComponentCheck, componentStatuses } from './component-statuses.js'
 import { createObjectWriter } from './create-object-writer.js'
 import { startCustomResources } from './custom-resources.js'
 import { discoveryAnswer } from './discovery.js'
@@ -63,6 +64,8 @@ export interface ApiServerOptions {
   readonly nodePortRange: { readonly from: number; readonly to: number }
   /** Of requests under way; upstream's numbers without it. */
   readonly limits?: Partial<RequestLimits>
+  /** The other parts of the control plane in this process, for `kubectl get componentstatuses`. */
+  readonly components?: Readonly<Record<string, ComponentCheck>> | undefined
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 }
 
@@ -108,7 +111,16 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return found.object as Node
     },
   })
-  const handleResource = createResourceHandler({ store, cache, objects, writer, access, admission, streams })
+  const handleResource = createResourceHandler({
+    store,
+    cache,
+    components: () => componentStatuses({ store, checks: options.components ?? {} }),
+    objects,
+    writer,
+    access,
+    admission,
+    streams,
+  })
   const resources = startCustomResources(
     { cache, writer, builtIn: resourceTable, definitions: rowOf(customresourcedefinitions), log },
     stop.signal,

@@ -1,5 +1,5 @@
 import { apiVersionOf, type ObjectKey } from '../../api/api-resource.js'
-import { pods } from '../../api/generated/resources.js'
+import { componentstatuses, pods } from '../../api/generated/resources.js'
 import type { AuthenticationTokenRequest, Binding, Eviction, Pod, ServiceAccount } from '../../api/generated/types.js'
 import { isJsonObject, type JsonObject } from '../../api/json.js'
 import type { KubeObject, ResourceType } from '../../api/resource-type.js'
@@ -53,6 +53,8 @@ const returnsDeleted = new Set(['pods', 'services', 'serviceaccounts'])
 
 interface Parts {
   readonly store: Store
+  /** The ComponentStatuses of this moment. */
+  readonly components: () => Promise<readonly StoredObject[]>
   readonly cache: ObjectCache
   readonly writer: ObjectWriter
   readonly access: Access
@@ -76,10 +78,14 @@ interface Exchange {
 export type ResourceHandler = (exchange: Exchange) => Promise<Answer | undefined>
 
 /** The verbs of the API over a store; all resources pass through here. */
-export function createResourceHandler({ store, cache, objects, writer, access, admission, streams }: Parts): ResourceHandler {
+export function createResourceHandler({ store, cache, components, objects, writer, access, admission, streams }: Parts): ResourceHandler {
+  const isComputed = ({ group, resource }: ResourceType): boolean => group === '' && resource === componentstatuses.resource
+
   async function find(resource: ResourceType, at: ObjectKey): Promise<StoredObject> {
     await cache.current()
-    const found = cache.collection(resource).get(objectStoreKey(resource, at))
+    const found = isComputed(resource)
+      ? (await components()).find(({ key }) => key === at.name)
+      : cache.collection(resource).get(objectStoreKey(resource, at))
     if (!found) throw notFound(resource, at.name)
     return found
   }
@@ -108,7 +114,10 @@ export function createResourceHandler({ store, cache, objects, writer, access, a
           await watchObjects({ store, cache }, { resource, namespace, query, form, include }, response, signal)
           return undefined
         }
-        const answer = listAnswer(resource, await listObjects({ store, cache }, { resource, namespace, query }), { form, include })
+        const page = isComputed(resource)
+          ? { revision: store.revision, objects: await components() }
+          : await listObjects({ store, cache }, { resource, namespace, query })
+        const answer = listAnswer(resource, page, { form, include })
         return yaml ? asYaml(answer) : answer
       }
       case 'POST': {

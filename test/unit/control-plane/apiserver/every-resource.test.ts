@@ -48,3 +48,21 @@ for (const kubectl of [all[0], all.at(-1)].filter((one, i, both) => one && both.
     }),
   )
 }
+
+t.test('componentstatuses are found out when somebody asks', t =>
+  withApiServer(
+    t,
+    async api => {
+      const { json } = await apiRequest(api, '/api/v1/componentstatuses')
+      t.match(json, {
+        kind: 'ComponentStatusList',
+        items: [
+          { metadata: { name: 'scheduler' }, conditions: [{ type: 'Healthy', status: 'False', error: 'it sleeps' }] },
+          { metadata: { name: 'etcd-0' }, conditions: [{ type: 'Healthy', status: 'True', message: 'ok' }] },
+        ],
+      })
+      t.equal((await apiRequest(api, '/api/v1/componentstatuses/none')).status, 404)
+    },
+    { components: { scheduler: () => 'it sleeps' } },
+  ),
+)
