@@ -1,5 +1,6 @@
 import { ipFamily, parseInterfaceAddress } from '../base/net/address.js'
 import type { Link } from '../kernel/rtnetlink.js'
+import { errnoOf } from '../kernel/syscalls.js'
 import { ensureSysctl } from '../kernel/sysctl.js'
 import { cniError, cniErrorCodes } from './cni-error.js'
 import type { NodeStack, PodInterface } from './datapath.js'
@@ -15,7 +16,8 @@ export function ensurePodBridge({ rtnetlink, enter }: Pick<NodeStack, 'rtnetlink
   if (bridge === undefined) {
     const [first] = gateways
     // Without a MAC of its own a bridge changes it as ports come and go, and Pods would keep a wrong neighbour.
-    rtnetlink.addBridge({ name, mtu: pod.mtu, ...(first === undefined ? {} : { mac: macOfAddress(first.gateway) }) })
+    const mac = first === undefined ? {} : { mac: macOfAddress(first.gateway) }
+    unlessThere(() => rtnetlink.addBridge({ name, mtu: pod.mtu, ...mac }))
     bridge = rtnetlink.link(name)
     if (bridge === undefined) throw cniError(cniErrorCodes.tryAgainLater, `the bridge ${name} vanished while it was set up`)
     enter(() => {
@@ -30,8 +32,17 @@ export function ensurePodBridge({ rtnetlink, enter }: Pick<NodeStack, 'rtnetlink
   const present = rtnetlink.addresses().filter(({ link }) => link === index)
   for (const { gateway, prefix } of gateways) {
     const isThere = present.some(({ cidr }) => parseInterfaceAddress(cidr).ip === gateway)
-    if (!isThere) rtnetlink.addAddress({ link: index, cidr: `${gateway}/${prefix}` })
+    if (!isThere) unlessThere(() => rtnetlink.addAddress({ link: index, cidr: `${gateway}/${prefix}` }))
   }
   if (!bridge.isUp) rtnetlink.changeLink(index, { up: true })
   return bridge
+}
+
+/** Another process that serves another container may have made the same in between. */
+function unlessThere(make: () => void): void {
+  try {
+    make()
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  }
 }

@@ -3,13 +3,17 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { parseIp } from '../../src/base/net/address.js'
+import type { PodInterface } from '../../src/cni/datapath.js'
 import { createCniPlugin } from '../../src/cni/plugin.js'
+import { ensurePodBridge } from '../../src/cni/pod-bridge.js'
 import { podInterfaces } from '../../src/cni/pod-interface.js'
 import type { CniCommand } from '../../src/cni/request.js'
 import { builtProgram } from '../../src/kernel/built-program.js'
 import { localMachine } from '../../src/kernel/local-machine.js'
 import { openRtnetlink } from '../../src/kernel/netlink-rtnetlink.js'
 import { createNetns, type NetnsHandle, withNetns } from '../../src/kernel/netns.js'
+import type { Rtnetlink } from '../../src/kernel/rtnetlink.js'
 import { type CniContainer, cniEnv } from '../support/cni-nodes.js'
 
 /** A node whose Pods have five addresses of each family, four of them taken for good. */
@@ -70,7 +74,7 @@ async function crowdedNode(t: Test, isRouted: boolean) {
   const held = () => readdirSync(join(stateDir, 'ipam')).filter(name => !name.startsWith('last-')).length
   const links = () => rtnetlink.links().map(({ name }) => name)
 
-  const settled = [newPod(), newPod(), newPod(), newPod()]
+  const settled = Array.from({ length: 4 }, newPod)
   for (const pod of settled) await call('ADD', pod)
   return { conf, call, callAndKill, newPod, addressesIn, held, links, settled }
 }
@@ -116,3 +120,25 @@ for (const way of ['bridged', 'routed'] as const) {
     }
   })
 }
+
+t.test('another process makes the bridge at the same moment: it is used', t => {
+  const node = createNetns()
+  const real = withNetns(node.path, openRtnetlink)
+  t.teardown(() => {
+    real.close()
+    node.close()
+  })
+  const enter = <T>(fn: () => T): T => withNetns(node.path, fn)
+  const gateway = { address: parseIp('10.88.0.2'), prefix: 24, gateway: parseIp('10.88.0.1') }
+  const pod = { addresses: [gateway], mtu: 1500 } as unknown as PodInterface
+  let looks = 0
+  const late: Rtnetlink = {
+    ...real,
+    // What the other one makes is not there yet at the first look, nor is its address.
+    link: name => (looks++ === 0 ? undefined : real.link(name)),
+    addresses: () => [],
+  }
+  ensurePodBridge({ rtnetlink: real, enter }, 'cni0', pod)
+  t.equal(ensurePodBridge({ rtnetlink: late, enter }, 'cni0', pod).index, real.link('cni0')?.index)
+  t.end()
+})

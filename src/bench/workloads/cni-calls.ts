@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,6 +64,8 @@ async function inTurn(network: Network, count: number, signal: AbortSignal): Pro
 }
 
 async function atOnce(network: Network, count: number, signal: AbortSignal): Promise<Readonly<Record<string, number>>> {
+  // A listener for every process that runs.
+  setMaxListeners(0, signal)
   return withPods(count, async pods => {
     const all = async (command: 'ADD' | 'DEL'): Promise<number> => {
       const start = performance.now()
