@@ -28,6 +28,7 @@ import { readFlowFiles } from '../src/flow/read-flow-files.js'
 import { runFlows } from '../src/flow/run-flows.js'
 import { verify } from '../src/flow/verify/verify.js'
 import { whyFlow } from '../src/flow/why/why.js'
+import { recordedFlow, writtenExpectation } from '../src/flow/written-flow.js'
 import { packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIpset } from '../src/kernel/exec-ipset.js'
@@ -51,6 +52,7 @@ import type { ProxyMember } from '../src/node/proxy/proxy-switch.js'
 import { hasCanaries, iptablesProxy } from '../src/proxy-iptables/backend.js'
 import { ipvsProxy } from '../src/proxy-ipvs/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
+import { diffRuns } from '../src/report/diff-runs.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
 import { renderReport } from '../src/report/render-report.js'
 
@@ -114,6 +116,21 @@ const parts: Parts = {
     withFlowSession(await flowLab(lab, client, signal), signal, async session => (await explainFlow(session, asked)).record),
   whyFlow: async ({ lab, client, ...asked }, signal) =>
     withFlowSession(await flowLab(lab, client, signal), signal, session => whyFlow(session, asked)),
+  async explainFlows({ lab, client, files }, signal) {
+    const documents = await readFlowFiles(files)
+    return withFlowSession(await flowLab(lab, client, signal), signal, async session => {
+      const texts = await Promise.all(
+        documents.map(async document => `# ${document.test.metadata.name}\n${writtenExpectation(await session.prepare(document))}`),
+      )
+      return texts.join('---\n')
+    })
+  },
+  recordFlow: async ({ lab, client, ...asked }, signal) =>
+    withFlowSession(await flowLab(lab, client, signal), signal, async session => {
+      const { evidence } = await explainFlow(session, asked)
+      return recordedFlow(evidence.document, evidence.judged, 'recorded')
+    }),
+  diffRuns,
   async listLessons(folder) {
     const lessons = await readLessons(folder)
     return lessons.map(({ lesson: { metadata, spec } }) => ({ name: metadata.name, ...spec, ...spec.ask }))

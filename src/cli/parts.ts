@@ -6,6 +6,7 @@ import type { Client } from '../client/client.js'
 import type { CaseOutcome, ConformanceOptions } from '../cni-conformance/run-conformance.js'
 import type { Lab, UpOptions, UpReport } from '../lab/lab.js'
 import type { LabSpec } from '../lab/lab-spec.js'
+import type { RunDifference } from '../report/diff-runs.js'
 import type { Terminal } from './terminal.js'
 
 /** What a run of flows needs. */
@@ -100,6 +101,11 @@ export interface Parts {
   traceFlow(options: AskedOptions, signal: AbortSignal): Promise<FlowRecord>
   /** The same, with why it ended as it did. */
   whyFlow(options: AskedOptions, signal: AbortSignal): Promise<FlowRecord>
+  /** The presets of flow files written out for this lab. */
+  explainFlows(options: Omit<FlowRunOptions, 'outDir' | 'onFlow'>, signal: AbortSignal): Promise<string>
+  /** A flow file that expects what was seen of one packet. */
+  recordFlow(options: AskedOptions, signal: AbortSignal): Promise<string>
+  diffRuns(good: RunRecord, bad: RunRecord): RunDifference
   listLessons(folder: string): Promise<readonly LessonSummary[]>
   /** Breaks the lab and waits until it is mended; the flow as it failed. */
   runLesson(options: LessonOptions, signal: AbortSignal): Promise<FlowRecord>

@@ -2,7 +2,7 @@ import type { FlowRecord, RunRecord } from '../base/results/run-record.js'
 import { flowSummary, flowTable, paintFor, textLadder } from './text-ladder.js'
 
 /** How `podwire flow test -o` can print a run. */
-export const runFormats = ['table', 'json', 'junit', 'tap'] as const
+export const runFormats = ['table', 'json', 'junit', 'tap', 'github'] as const
 export type RunFormat = (typeof runFormats)[number]
 
 /** The whole run as text. The table shows the hops of flows that did not pass. */
@@ -14,6 +14,8 @@ export function formatRun(record: RunRecord, format: RunFormat, hasColor: boolea
       return junit(record)
     case 'tap':
       return tap(record)
+    case 'github':
+      return github(record)
     case 'table': {
       const paint = paintFor(hasColor)
       const unhappy = record.flows.filter(({ verdict }) => verdict !== 'pass' && verdict !== 'skip')
@@ -70,6 +72,25 @@ const yamlBlock = (flow: FlowRecord): readonly string[] => [
     .split('\n')
     .map(line => `    ${line}`),
 ]
+
+/** Workflow commands of GitHub Actions: an annotation at the line of each assertion that failed. */
+function github(record: RunRecord): string {
+  const lines = record.flows.flatMap(flow => {
+    if (flow.verdict === 'pass') return []
+    if (flow.verdict === 'skip') return [`::notice title=${property(flow.name)}::${data(`skipped: ${reasonOf(flow)}`)}`]
+    const level = flow.verdict === 'warn' ? 'warning' : 'error'
+    const findings = flow.findings.length > 0 ? flow.findings : [{ message: reasonOf(flow), where: undefined }]
+    return findings.map(({ message, where }) => {
+      const [, file, line, column] = /^(.*?):(\d+):(\d+)$/.exec(where ?? '') ?? []
+      const place = file === undefined ? '' : `file=${property(file)},line=${line},col=${column},`
+      return `::${level} ${place}title=${property(flow.name)}::${data(message)}`
+    })
+  })
+  return `${[...lines, flowSummary(record)].join('\n')}\n`
+}
+
+const data = (text: string): string => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+const property = (text: string): string => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
 
 const reasonOf = (flow: FlowRecord): string => flow.reason ?? flow.findings[0]?.message ?? flow.outcome
 

@@ -38,6 +38,15 @@ export function boundAs(alias: string, { bindings }: RoleContext): Bound {
   return bound
 }
 
+/** The words for a value of this lab: `$client.ip`, `$svc.port`, `$server.node.vxlan.mac`; the value itself where nothing bound has it. */
+export function wordsFor(value: string | number, context: RoleContext): string | number {
+  const named = [...context.bindings].flatMap(([alias, bound]) =>
+    Object.entries(attributesOf(alias, bound, context)).map(([name, each]) => ({ words: `$${alias}.${name}`, value: each })),
+  )
+  const found = named.filter(each => each.value === value && !each.words.endsWith('.name'))
+  return found.toSorted((a, b) => a.words.split('.').length - b.words.split('.').length)[0]?.words ?? value
+}
+
 const addressOf = (bound: Bound): string | undefined => bound.ip
 
 function attributesOf(alias: string, bound: Bound, { facts, sender }: RoleContext): Attributes {

@@ -164,7 +164,8 @@ function expectationOf(
   return { expectation, problems }
 }
 
-function flowOf({ planned, sourcePort }: SentExchange, server: BoundPod | undefined): PredictedFlow {
+/** What is predicted of an exchange once it is known who takes it. */
+export function flowOf({ planned, sourcePort }: Pick<SentExchange, 'planned' | 'sourcePort'>, server: BoundPod | undefined): PredictedFlow {
   const { protocol, client, target, service, door } = planned
   const serverPort = service === undefined ? target.port : service.endpoints.find(({ ip }) => ip === server?.ip)?.port
   return { protocol, client, sourcePort, target, service, door, server, serverPort }

@@ -6,6 +6,7 @@ import type { Client } from '../../src/client/client.js'
 import type { Host } from '../../src/kernel/host.js'
 import type { Lab } from '../../src/lab/lab.js'
 import { defaultLab } from '../../src/lab/lab-spec.js'
+import { diffRuns } from '../../src/report/diff-runs.js'
 import { sampleRun } from './sample-run.js'
 
 /** A terminal that keeps what was written. */
@@ -106,6 +107,9 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
       calls.push(`why ${from} ${to}`)
       return { ...record.flows[0]!, causes: [] }
     },
+    explainFlows: async ({ files }) => `explained: ${files.join(' ')}\n`,
+    recordFlow: async ({ question: { from, to } }) => `recorded: ${from} ${to}\n`,
+    diffRuns,
     listLessons: async () => [],
     runLesson: () => Promise.reject(new Error('no lesson is given here')),
     renderReport: () => '<html>',

@@ -10,6 +10,7 @@ import { createProgress, silentProgress } from '../progress.js'
 import { runAndRecord } from '../run-and-record.js'
 import { formatRun, type RunFormat, runFormats } from '../run-formats.js'
 import { isPassed } from '../text-ladder.js'
+import { type AskOptions, ask, askingCommand } from './trace.js'
 
 interface FlowTestOptions {
   readonly name?: string
@@ -42,14 +43,62 @@ export function flowCommand(parts: Parts, done: (exitStatus: number) => void): C
     .argument('<results.json>', 'what `flow test` or `demo` wrote')
     .argument('<flow>', 'the name of the flow')
     .action(async (file: string, flow: string) => parts.terminal.out(parts.renderLadder(await readFlow(file, flow))))
-  return new Command('flow').description('packet-flow tests').addCommand(test).addCommand(draw)
+  const explain = new Command('explain')
+    .description('print what a preset means in this lab: every hop there and back, as a file would write it')
+    .argument('<files...>', 'files named *.flow.yaml, or folders of them')
+    .addOption(labOption())
+    .action(async (files: readonly string[], { name }: { readonly name?: string }) => {
+      requireRoot(parts, 'flow explain')
+      const lab = await requireLab(parts, name)
+      const client = parts.connect(lab.kubeconfig)
+      try {
+        parts.terminal.out(
+          await withInterrupt(parts.terminal, 'nothing: the lab stays as it was', signal =>
+            parts.explainFlows({ lab, client, files }, signal),
+          ),
+        )
+      } finally {
+        client.close()
+      }
+    })
+  const record = askingCommand('record')
+    .description('send one packet and print a flow file that expects what happened')
+    .action(async (from: string, to: string, options: AskOptions) => {
+      const text = await ask(parts, { command: 'flow record', from, to, options }, (question, signal) => parts.recordFlow(question, signal))
+      parts.terminal.out(text)
+    })
+  const diff = new Command('diff')
+    .description('where two runs part: for each flow the first hop that differs (needs no root, no lab)')
+    .argument('<good.json>', 'results.json of the run that is right')
+    .argument('<bad.json>', 'results.json of the other')
+    .action(async (good: string, bad: string) => {
+      const difference = parts.diffRuns(await readRun(good), await readRun(bad))
+      parts.terminal.out(differenceText(difference))
+      done(difference.differing.length > 0 || difference.alone.length > 0 ? 1 : 0)
+    })
+  const flow = new Command('flow').description('packet-flow tests')
+  for (const command of [test, explain, record, diff, draw]) flow.addCommand(command)
+  return flow
 }
 
-/** One flow of a recorded run. Errors: CONFIG_INVALID when the file is no run, NOT_FOUND with the flows that it has. */
-async function readFlow(file: string, name: string): Promise<FlowRecord> {
+function differenceText({ same, differing, alone }: ReturnType<Parts['diffRuns']>): string {
+  const blocks = differing.map(({ name, before, good, bad }) =>
+    [name, ...before.map(line => `    ${line}`), `  - ${good ?? '(nothing more)'}`, `  + ${bad ?? '(nothing more)'}`, ''].join('\n'),
+  )
+  const only = alone.map(({ name, run }) => `${name}\n  only in the ${run} run\n`)
+  return `${[...blocks, ...only].join('\n')}${blocks.length + only.length > 0 ? '\n' : ''}flows: ${same.length} the same, ${differing.length} differ, ${alone.length} in one run only\n`
+}
+
+/** Errors: CONFIG_INVALID when the file is no run. */
+async function readRun(file: string): Promise<RunRecord> {
   const record = RunRecord.safeParse(await readJson(file))
   if (!record.success) throw new PodwireError('CONFIG_INVALID', `${file} is not a recorded run:\n${z.prettifyError(record.error)}`)
-  const { flows } = record.data
+  return record.data
+}
+
+/** One flow of a recorded run. Errors: as `readRun`; NOT_FOUND with the flows that it has. */
+async function readFlow(file: string, name: string): Promise<FlowRecord> {
+  const { flows } = await readRun(file)
   const flow = flows.find(candidate => candidate.name === name)
   if (!flow)
     throw new PodwireError('NOT_FOUND', `${file} has no flow ${name}.`, { hint: `it has: ${flows.map(other => other.name).join(', ')}` })

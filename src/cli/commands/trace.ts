@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 
-import type { FlowRecord } from '../../base/results/run-record.js'
 import { withInterrupt } from '../interrupt.js'
 import { labOption, outputOption, requireLab, requireRoot } from '../lab-option.js'
 import type { Parts } from '../parts.js'
@@ -41,7 +40,7 @@ export function askingCommand(name: string): Command {
     .option('--icmp', 'an ICMP echo')
     .option('--size <bytes>', 'of the ICMP payload, or `mtu` for the largest packet of the sender', parseSize)
     .addOption(outputOption('table', 'json'))
-    .option('--out <dir>', 'where the pcapng goes', `out/${name}`)
+    .option('--out <dir>', 'where the pcapng goes', name === 'record' ? 'out/flow' : `out/${name}`)
 }
 
 function parseSize(text: string): number | 'mtu' {
@@ -59,7 +58,7 @@ interface Asked {
 }
 
 /** Puts a question to a lab that is up. */
-export async function ask<T extends FlowRecord>(
+export async function ask<T>(
   parts: Parts,
   { command, from, to, options }: Asked,
   put: (question: Parameters<Parts['traceFlow']>[0], signal: AbortSignal) => Promise<T>,

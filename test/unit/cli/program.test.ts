@@ -231,6 +231,24 @@ t.test('lesson: the list; one that is not there is refused before anything is br
   t.match(terminal.written.out, /Make this go through: \.\/podwire why -n classroom pod\/a pod\/b\n[\s\S]*mended /)
 })
 
+t.test('flow explain, record and diff', async t => {
+  const { dir, kubeconfig, terminal } = folder(t)
+  const { parts } = fakeMachine({ terminal }, kubeconfig)
+  await runCli(['up'], parts)
+  terminal.written.out = ''
+  t.equal(await runCli(['flow', 'explain', 'flows'], parts), 0)
+  t.equal(await runCli(['flow', 'record', 'pod/a', 'svc/b'], parts), 0)
+  t.equal(terminal.written.out, 'explained: flows\nrecorded: pod/a svc/b\n')
+  const [good, bad] = [join(dir, 'good.json'), join(dir, 'bad.json')]
+  writeFileSync(good, JSON.stringify(sampleRun))
+  const [first, ...others] = sampleRun.flows
+  writeFileSync(bad, JSON.stringify({ ...sampleRun, flows: [{ ...first, ladder: first!.ladder.slice(0, 3) }, ...others] }))
+  terminal.written.out = ''
+  t.equal(await runCli(['flow', 'diff', good, good], parts), 0)
+  t.equal(await runCli(['flow', 'diff', good, bad], parts), 1)
+  t.match(terminal.written.out, /\n {2}- there {2}.*\n {2}\+ \(nothing more\)\n\nflows: 3 the same, 1 differ, 0 in one run only\n$/)
+})
+
 t.test('flow draw: one flow of a recorded run, by anybody', async t => {
   const { dir } = folder(t)
   const file = join(dir, 'results.json')

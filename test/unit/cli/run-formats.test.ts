@@ -66,3 +66,18 @@ t.test('tap: a plan, one line a flow, and diagnostics that are no results', asyn
     ],
   )
 })
+
+t.test('github: an annotation at the line of each assertion that failed', async t => {
+  const lines = formatRun(sampleRun, 'github', true).trimEnd().split('\n')
+  t.ok(
+    lines.some(line => line.startsWith(`::error file=flows/clusterip.flow.yaml,line=14,col=7,title=${failing!.name}::`)),
+    lines.join('\n'),
+  )
+  t.ok(
+    lines.some(line => line.startsWith('::notice title=')),
+    'what was skipped is told',
+  )
+  t.equal(lines.at(-1), flowSummary(sampleRun))
+  const odd = { ...failing!, name: 'a:b,c', findings: [{ severity: 'fail' as const, message: '50%\nlost' }] }
+  t.match(formatRun({ ...sampleRun, flows: [odd] }, 'github', false), '::error title=a%3Ab%2Cc::50%25%0Alost\n')
+})
