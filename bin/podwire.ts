@@ -46,6 +46,8 @@ import { labPaths } from '../src/lab/lab-paths.js'
 import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
 import { upLab } from '../src/lab/up.js'
+import { nftablesPolicy } from '../src/netpol/nftables-backend.js'
+import { runPolicyAgent } from '../src/node/netpol/run-policy-agent.js'
 import type { KubeProxyConfiguration } from '../src/node/proxy/kube-proxy-configuration.js'
 import { runProxyAgent } from '../src/node/proxy/proxy-agent.js'
 import type { ProxyMember } from '../src/node/proxy/proxy-switch.js'
@@ -154,6 +156,18 @@ const parts: Parts = {
         connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
         clock: systemClock,
         log: pino({ name: 'proxy' }, pino.destination(2)),
+      },
+      signal,
+    ),
+  runPolicyAgent: (options, signal) =>
+    runPolicyAgent(
+      options,
+      {
+        backend: nftablesPolicy(execNftables(localMachine.run)),
+        hostname,
+        connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
+        clock: systemClock,
+        log: pino({ name: 'netpol' }, pino.destination(2)),
       },
       signal,
     ),

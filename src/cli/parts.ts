@@ -74,6 +74,13 @@ export interface ProxyAgentOptions {
   readonly cleanup: boolean
 }
 
+/** What `podwire agent --only netpol` was told. */
+export interface PolicyAgentOptions {
+  readonly kubeconfig?: string
+  readonly hostnameOverride?: string
+  readonly cleanup: boolean
+}
+
 /** The rooms below, as the commands call them; bin/podwire.ts wires them, tests hand over others. */
 export interface Parts {
   readonly terminal: Terminal
@@ -119,6 +126,7 @@ export interface Parts {
   renderLadder(flow: FlowRecord): string
   /** One part of an agent by itself, for a cluster that somebody else runs; returns when the signal aborts. */
   runProxyAgent(options: ProxyAgentOptions, signal: AbortSignal): Promise<void>
+  runPolicyAgent(options: PolicyAgentOptions, signal: AbortSignal): Promise<void>
   /** The findings of `podwire doctor`, printed; returns the exit status. */
   doctor(args: readonly string[]): Promise<number>
 }

@@ -115,6 +115,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     renderReport: () => '<html>',
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),
+    runPolicyAgent: () => Promise.reject(new Error('no agent is run here')),
     runWorkload: () => Promise.reject(new Error('no benchmark is run here')),
     runConformance: () => Promise.reject(new Error('no plugin is tested here')),
     renderLadder: ({ name }) => `<svg>${name}</svg>`,

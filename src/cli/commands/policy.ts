@@ -1,8 +1,11 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { namespaces, networkpolicies, nodes, pods } from '../../api/generated/resources.js'
+import type { NetworkPolicy } from '../../api/generated/types.js'
 import { isPodwireError, PodwireError } from '../../base/errors/podwire-error.js'
 import { isIp, parseIp } from '../../base/net/address.js'
 import type { Client } from '../../client/client.js'
+import { parseManifests } from '../../client/manifests.js'
 import { type ClusterNetworkPolicy, clusterNetworkPolicies } from '../../netpol/cluster-network-policy.js'
 import {
   type DecidingRule,
@@ -13,6 +16,7 @@ import {
   type SideVerdict,
   type Verdict,
 } from '../../netpol/decide.js'
+import { lintPolicies } from '../../netpol/lint-policies.js'
 import { type PolicyWorld, policyWorld } from '../../netpol/policy-world.js'
 import { withInterrupt } from '../interrupt.js'
 import { labOption, outputOption, requireLab } from '../lab-option.js'
@@ -51,7 +55,45 @@ export function policyCommand(parts: Parts, done: (exitStatus: number) => void):
         }
       })
     })
+  command
+    .command('lint')
+    .description('policies that select nothing, allow nothing or forget DNS; exit status 1 when there are any')
+    .argument('[files...]', 'policies that are not applied yet, held against the Pods of the lab')
+    .addOption(labOption())
+    .addOption(outputOption('text', 'json'))
+    .action(async (files: readonly string[], { name, output }: { readonly name?: string; readonly output: string }) => {
+      const lab = await requireLab(parts, name)
+      await withInterrupt(parts.terminal, 'nothing was changed', async signal => {
+        const client = parts.connect(lab.kubeconfig)
+        try {
+          const live = await readWorld(client, signal)
+          const placed = files.flatMap(policiesOfFile)
+          const world = files.length === 0 ? live : { ...live, policies: placed.map(({ policy }) => policy), clusterPolicies: [] }
+          const findings = lintPolicies(world).map(finding => {
+            const place = placed.find(({ policy: { metadata } }) => `${metadata?.namespace}/${metadata?.name}` === finding.policy)?.place
+            return { ...finding, ...(place !== undefined && { place }) }
+          })
+          const lines = findings.map(
+            ({ place, kind, policy, problem }) => `${place === undefined ? '' : `${place} `}${kind} ${policy}: ${problem}\n`,
+          )
+          parts.terminal.out(output === 'json' ? `${JSON.stringify(findings, undefined, 2)}\n` : lines.join('') || 'nothing was found\n')
+          done(findings.length === 0 ? 0 : 1)
+        } finally {
+          client.close()
+        }
+      })
+    })
   return command
+}
+
+/** The NetworkPolicies of a file, each with where it begins. Errors: NOT_FOUND, CONFIG_INVALID. */
+function policiesOfFile(file: string): readonly { readonly policy: NetworkPolicy; readonly place: string }[] {
+  if (!existsSync(file)) throw new PodwireError('NOT_FOUND', `There is no ${file}.`)
+  return parseManifests(readFileSync(file, 'utf8'), file).flatMap(({ object, resource, place }) =>
+    resource.kind === networkpolicies.kind
+      ? [{ policy: { ...object, metadata: { namespace: 'default', ...object.metadata } } as NetworkPolicy, place }]
+      : [],
+  )
 }
 
 async function readWorld(client: Client, signal: AbortSignal): Promise<PolicyWorld> {
