@@ -1,6 +1,6 @@
 /**
  * Writes the tables of docs/packet-paths.md from recorded runs: node setup/packet-paths.mjs out/demo/results.json [out/routed/results.json …]
- * One table a flow: every hop as it was captured, and what changed there. Of runs after the first, which are of other datapaths, TCP alone is shown.
+ * One table a flow: every hop as it was captured, and what changed there. Of runs after the first, which are of other datapaths, TCP between Pods and Services elsewhere are shown.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ const files = process.argv.length > 2 ? process.argv.slice(2) : ['out/demo/resul
 const records = files.map(file => JSON.parse(readFileSync(file, 'utf8')))
 const sectionsOf = (record, isFirst) =>
   record.flows
-    .filter(({ name, verdict }) => verdict === 'pass' && (isFirst || name.endsWith('-tcp')))
+    .filter(({ name, verdict }) => verdict === 'pass' && (isFirst || /-tcp$|^service-other|^node-port/.test(name)))
     .flatMap(flow => [
       `### ${flow.name}`,
       '',
@@ -45,7 +45,7 @@ const headOf = ({ lab, machine }) =>
 const [first, ...others] = records
 const parts = [
   [headOf(first), '', ...sectionsOf(first, true)],
-  ...others.map(record => [`## Between Pods: ${record.lab.datapath}`, '', headOf(record), '', ...sectionsOf(record, false)]),
+  ...others.map(record => [`## Other datapaths: ${record.lab.datapath}`, '', headOf(record), '', ...sectionsOf(record, false)]),
 ].map(lines => lines.join('\n'))
 const text = readFileSync(page, 'utf8')
 const [before, rest] = text.split(begin)
