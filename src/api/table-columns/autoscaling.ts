@@ -8,6 +8,7 @@ import type {
   Scale,
 } from '../generated/types.js'
 import type { TableColumn } from '../resource-type.js'
+import { autoscalerV1Form } from '../strategies/autoscaling.js'
 import { ageColumn, column, nameColumn } from './column.js'
 
 const mostMetrics = 2
@@ -52,34 +53,23 @@ function targets({ spec, status }: AutoscalingV2HorizontalPodAutoscaler): string
   return metrics.length > mostMetrics ? `${texts.join(', ')} + ${metrics.length - mostMetrics} more...` : texts.join(', ')
 }
 
-const shared: readonly TableColumn<AutoscalingV1HorizontalPodAutoscaler | AutoscalingV2HorizontalPodAutoscaler>[] = [
+export const autoscalerColumns: readonly TableColumn<AutoscalingV2HorizontalPodAutoscaler>[] = [
+  nameColumn,
+  column('Reference', 'string', 'What is scaled', ({ spec }) => (spec ? `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}` : '')),
+  column('Targets', 'string', 'What its metrics are, and should be', targets),
   column('MinPods', 'string', 'Never fewer', ({ spec }) => spec?.minReplicas ?? '<unset>'),
   column('MaxPods', 'string', 'Never more', ({ spec }) => spec?.maxReplicas ?? 0),
   column('Replicas', 'string', 'Now', ({ status }) => status?.currentReplicas ?? 0),
   ageColumn,
 ]
-const referenceColumn: (typeof shared)[number] = column('Reference', 'string', 'What is scaled', ({ spec }) =>
-  spec ? `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}` : '',
-)
 
-export const autoscalerColumns: readonly TableColumn<AutoscalingV2HorizontalPodAutoscaler>[] = [
-  nameColumn,
-  referenceColumn,
-  column('Targets', 'string', 'What its metrics are, and should be', targets),
-  ...shared,
-]
-
-export const autoscalerV1Columns: readonly TableColumn<AutoscalingV1HorizontalPodAutoscaler>[] = [
-  nameColumn,
-  referenceColumn,
-  column('Targets', 'string', 'What its metrics are, and should be', ({ spec, status }) => {
-    const wanted = spec?.targetCPUUtilizationPercentage
-    if (wanted === undefined) return '<none>'
-    const is = status?.currentCPUUtilizationPercentage
-    return `cpu: ${is === undefined ? '<unknown>' : `${is}%`}/${wanted}%`
+/** The same columns for the first version, whose annotations carry what they show. */
+export const autoscalerV1Columns: readonly TableColumn<AutoscalingV1HorizontalPodAutoscaler>[] = autoscalerColumns.map(
+  ({ cell, ...column }) => ({
+    ...column,
+    cell: (autoscaler, now) => cell(autoscalerV1Form.toStored(autoscaler) as AutoscalingV2HorizontalPodAutoscaler, now),
   }),
-  ...shared,
-]
+)
 
 /** A workload seen through its subresource `scale`. */
 export const scaleColumns: readonly TableColumn[] = [
