@@ -90,7 +90,7 @@ export const rooms = [
     room: 'bench',
     layer: 6,
     what: 'workloads, samples, statistics',
-    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'lab', 'flow'],
+    may: [...base, 'api', 'kernel', 'service-model', 'reconcile', 'client', 'cni', 'proxy-iptables', 'netpol', 'lab', 'flow'],
   },
   {
     room: 'cni-conformance',

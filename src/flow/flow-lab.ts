@@ -24,6 +24,8 @@ export interface FlowLab {
     readonly datapath: DatapathKind
     readonly proxy: string
     readonly masqueradeAll?: boolean
+    /** Whether network policies are enforced. */
+    readonly policy?: boolean
     /** Of the underlay; one when absent. */
     readonly segments?: number
   }

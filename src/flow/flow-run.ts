@@ -207,7 +207,7 @@ function lacking({ test }: FlowDocument, { hosts, lab }: FlowRunOptions): string
   if (present < segments) return `it needs an underlay of ${segments} segments; the lab has ${present}`
   if (cni !== undefined && !cni.includes(lab.datapath)) return `it is about ${cni.join(', ')}; the lab's datapath is ${lab.datapath}`
   if (proxy !== undefined && !proxy.includes(lab.proxy)) return `it is about ${proxy.join(', ')}; the lab's proxy is ${lab.proxy}`
-  return policy ? 'it needs network policy; the lab has none' : undefined
+  return policy && !lab.policy ? 'it needs network policy; the lab has none' : undefined
 }
 
 const watchedOtherwise = (watched: string, unwatched: string | undefined): Finding[] =>

@@ -55,6 +55,7 @@ export function policyModel(): PolicyModel {
   /** Per policy, the Pods of this node that it selects. */
   const selected = new Map<string, Set<string>>()
   const owners = new Map<Ip, Set<string>>()
+  let podList: readonly Pod[] = []
   let attachedBefore: readonly Attached[] = []
   let attachedTo = new Map<string, readonly Ip[]>()
   let nodeObjects: readonly Node[] = []
@@ -115,9 +116,23 @@ export function policyModel(): PolicyModel {
     attachedBefore = input.attached
     attachedTo = nowAttached
 
+    const before = podList
+    podList = input.pods
+    if (changedNamespaces.size === 0 && reattached.size === 0 && before.length === podList.length) {
+      const moved = podList.filter((object, i) => object !== before[i])
+      const isReplaced = podList.every((object, i) => object === before[i] || keyOf(object) === keyOf(before[i]!))
+      // As an informer lists them: what changed stands where it stood.
+      if (isReplaced) {
+        for (const object of moved) {
+          podObjects.set(keyOf(object), object)
+          replace(keyOf(object), viewOf(object), changed)
+        }
+        return changed
+      }
+    }
     const seen = new Set<string>()
     for (const object of input.pods) {
-      const key = `${object.metadata?.namespace}/${object.metadata?.name}`
+      const key = keyOf(object)
       seen.add(key)
       if (podObjects.get(key) !== object || reattached.has(key)) {
         podObjects.set(key, object)
@@ -323,6 +338,8 @@ export function policyModel(): PolicyModel {
 
   return { build }
 }
+
+const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`
 
 const isSameList = (a: readonly unknown[], b: readonly unknown[]): boolean => a.length === b.length && a.every((each, i) => each === b[i])
 
