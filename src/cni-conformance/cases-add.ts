@@ -247,8 +247,8 @@ export async function fill(rig: Rig): Promise<ReturnType<Container['attachment']
 function requested(): readonly ConformanceCase[] {
   const declares = ({ subject }: Rig, capability: string): boolean =>
     subject.list.plugins.some(({ capabilities }) => capabilities?.[capability])
-  const asked = (capability: string, rule: string, run: ConformanceCase['run'], what = ''): ConformanceCase => ({
-    id: `capability/${capability.toLowerCase()}${what}`,
+  const asked = (capability: string, rule: string, run: ConformanceCase['run']): ConformanceCase => ({
+    id: `capability/${capability.toLowerCase()}`,
     section: 'Conventions, Dynamic plugin specific fields',
     rule,
     run: async rig => (declares(rig, capability) ? run(rig) : { skip: `the network does not declare the capability ${capability}` }),
@@ -293,17 +293,15 @@ function requested(): readonly ConformanceCase[] {
         ...[...left, ...[...shared].filter(line => line.includes('18080'))].map(line => `DEL leaves ${line}`),
       ]
     }),
-    asked(
-      'portMappings',
-      'CHECK succeeds after an ADD with ports',
-      async rig => {
+    {
+      ...asked('portMappings', 'CHECK succeeds after an ADD with ports', async rig => {
         if (rig.versions.at(-1) === '0.3.1') return { skip: 'the network speaks no version that has CHECK' }
         const attachment = rig.newContainer().attachment()
         await rig.add(attachment, { portMappings: [{ hostPort: 18_080, containerPort: 80, protocol: 'tcp' }] })
         return succeeds('CHECK', await rig.runner.check(attachment))
-      },
-      '-check',
-    ),
+      }),
+      id: 'capability/portmappings-check',
+    },
     asked('dns', 'the result bears the name servers that the runtime gives', async rig => {
       const { dns } = await rig.add(rig.newContainer().attachment(), { dns: { servers: ['192.0.2.53'], searches: ['example.org'] } })
       return unless(dns.nameservers?.join() === '192.0.2.53' && dns.search?.join() === 'example.org', `dns is ${JSON.stringify(dns)}`)

@@ -51,11 +51,11 @@ export const delCases: readonly ConformanceCase[] = [
       return [...succeeds('DEL', answer), ...(await leavesNothing('DEL', rig))]
     },
   },
-  ...(['with the path of', 'without'] as const).map(
+  ...(['with', 'without'] as const).map(
     (way): ConformanceCase => ({
       id: way === 'without' ? 'del/no-namespace' : 'del/vanished-namespace',
       section: '2, DEL',
-      rule: `DEL ${way} a namespace that vanished cleans up everything on the node`,
+      rule: `DEL after the namespace vanished, ${way} its path, cleans up everything on the node`,
       claim: 'C3',
       async run(rig) {
         const container = rig.newContainer()
