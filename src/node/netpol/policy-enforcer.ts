@@ -128,6 +128,9 @@ export function createPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfo
       // Who is no Pod is closed while there are policies.
       if (name === '' || options.mode() === 'none') return
       attached = options.readAttached?.() ?? attached
+      const wanted = wantedNow()
+      // Without policies there is nothing to wait for, also where this kernel cannot enforce any.
+      if (wanted !== undefined && wanted.state === undefined) return
       const key = `${namespace}/${name}`
       await withTimeLimit({ ms: admissionMs, signal }, async (limited, isOver) => {
         try {
