@@ -28,8 +28,8 @@ export function shapeOf(schema: FieldSchema | undefined): FieldShape {
   return schema.listType === 'set' ? { kind: 'set' } : atomic
 }
 
-/** Keys that an item may leave out (core/v1 types.go: `+default="TCP"`). */
-const keyDefaults: JsonObject = { protocol: 'TCP' }
+/** Keys that an item may leave out (core/v1 types.go: `+default="TCP"`, and `+default=""` of LocalObjectReference). */
+const keyDefaults: JsonObject = { protocol: 'TCP', name: '' }
 
 /** The path element of an item of a keyed list; undefined when it lacks a key. */
 export function keyElement(item: JsonValue, keys: readonly string[]): string | undefined {

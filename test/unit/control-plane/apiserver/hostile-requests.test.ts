@@ -12,6 +12,9 @@ import { apiRequest, type RawAnswer, type RawRequest } from '../../../support/ap
 import { type TestApiServer, withApiServer } from '../../../support/api-server.js'
 import { kubernetesBody } from '../../../support/protobuf-writer.js'
 
+// The same requests each time; PODWIRE_SEED sends others.
+fc.configureGlobal({ seed: Number(process.env.PODWIRE_SEED ?? 1) })
+
 const maps = '/api/v1/namespaces/default/configmaps'
 const valid = parseAllDocuments(readFileSync(new URL('../../../golden/kubectl/every-kind.yaml', import.meta.url), 'utf8')).map(
   document => document.toJS() as JsonObject & { readonly kind: string; readonly metadata: JsonObject & { readonly name: string } },
