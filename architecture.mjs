@@ -84,7 +84,17 @@ export const rooms = [
     room: 'flow',
     layer: 6,
     what: 'capture, correlate, predict, compare, explain',
-    may: [...base, 'api', 'kernel', 'service-model', 'client', 'cni/path.ts'],
+    may: [
+      ...base,
+      'api',
+      'kernel',
+      'service-model',
+      'client',
+      'cni/path.ts',
+      'netpol/decide.ts',
+      'netpol/policy-world.ts',
+      'netpol/cluster-network-policy.ts',
+    ],
   },
   {
     room: 'bench',

@@ -207,7 +207,8 @@ function lacking({ test }: FlowDocument, { hosts, lab }: FlowRunOptions): string
   if (present < segments) return `it needs an underlay of ${segments} segments; the lab has ${present}`
   if (cni !== undefined && !cni.includes(lab.datapath)) return `it is about ${cni.join(', ')}; the lab's datapath is ${lab.datapath}`
   if (proxy !== undefined && !proxy.includes(lab.proxy)) return `it is about ${proxy.join(', ')}; the lab's proxy is ${lab.proxy}`
-  return policy && !lab.policy ? 'it needs network policy; the lab has none' : undefined
+  if (policy === true && !lab.policy) return 'it needs network policy; nothing enforces it in this lab'
+  return policy === false && lab.policy ? 'it is about a lab without network policy' : undefined
 }
 
 const watchedOtherwise = (watched: string, unwatched: string | undefined): Finding[] =>

@@ -1,12 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { namespaces, networkpolicies, nodes, pods } from '../../api/generated/resources.js'
+import { networkpolicies } from '../../api/generated/resources.js'
 import type { NetworkPolicy } from '../../api/generated/types.js'
-import { isPodwireError, PodwireError } from '../../base/errors/podwire-error.js'
+import { PodwireError } from '../../base/errors/podwire-error.js'
 import { isIp, parseIp } from '../../base/net/address.js'
-import type { Client } from '../../client/client.js'
 import { parseManifests } from '../../client/manifests.js'
-import { type ClusterNetworkPolicy, clusterNetworkPolicies } from '../../netpol/cluster-network-policy.js'
+import { readPolicyWorld } from '../../flow/read-policy-world.js'
 import {
   type DecidingRule,
   decide,
@@ -17,7 +16,7 @@ import {
   type Verdict,
 } from '../../netpol/decide.js'
 import { lintPolicies } from '../../netpol/lint-policies.js'
-import { type PolicyWorld, policyWorld } from '../../netpol/policy-world.js'
+import type { PolicyWorld } from '../../netpol/policy-world.js'
 import { withInterrupt } from '../interrupt.js'
 import { labOption, outputOption, requireLab } from '../lab-option.js'
 import type { Parts } from '../parts.js'
@@ -44,7 +43,7 @@ export function policyCommand(parts: Parts, done: (exitStatus: number) => void):
       await withInterrupt(parts.terminal, 'nothing was changed', async signal => {
         const client = parts.connect(lab.kubeconfig)
         try {
-          const world = await readWorld(client, signal)
+          const world = await readPolicyWorld(client, signal)
           const flow = parseFlow({ from, to, namespace }, world)
           const isLoopback = flow.from.pod !== undefined && flow.from.pod === flow.to.pod
           const verdict = isLoopback ? loopbackVerdict : decide(flow, world)
@@ -66,7 +65,7 @@ export function policyCommand(parts: Parts, done: (exitStatus: number) => void):
       await withInterrupt(parts.terminal, 'nothing was changed', async signal => {
         const client = parts.connect(lab.kubeconfig)
         try {
-          const live = await readWorld(client, signal)
+          const live = await readPolicyWorld(client, signal)
           const placed = files.flatMap(policiesOfFile)
           const world = files.length === 0 ? live : { ...live, policies: placed.map(({ policy }) => policy), clusterPolicies: [] }
           const findings = lintPolicies(world).map(finding => {
@@ -94,33 +93,6 @@ function policiesOfFile(file: string): readonly { readonly policy: NetworkPolicy
       ? [{ policy: { ...object, metadata: { namespace: 'default', ...object.metadata } } as NetworkPolicy, place }]
       : [],
   )
-}
-
-async function readWorld(client: Client, signal: AbortSignal): Promise<PolicyWorld> {
-  const [podList, namespaceList, nodeList, policyList, clusterPolicies] = await Promise.all([
-    client.list(pods, {}, signal),
-    client.list(namespaces, {}, signal),
-    client.list(nodes, {}, signal),
-    client.list(networkpolicies, {}, signal),
-    clusterPoliciesOf(client, signal),
-  ])
-  return policyWorld({
-    pods: podList.items,
-    namespaces: namespaceList.items,
-    nodes: nodeList.items,
-    policies: policyList.items,
-    clusterPolicies,
-  })
-}
-
-/** None in a cluster that does not know the kind. */
-async function clusterPoliciesOf(client: Client, signal: AbortSignal): Promise<readonly ClusterNetworkPolicy[]> {
-  try {
-    return (await client.list(clusterNetworkPolicies, {}, signal)).items
-  } catch (error) {
-    if (isPodwireError(error, 'NOT_FOUND')) return []
-    throw error
-  }
 }
 
 interface FlowText {

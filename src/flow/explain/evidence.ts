@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { Client } from '../../client/client.js'
 import type { Host } from '../../kernel/host.js'
 import type { HookVisit } from '../../kernel/parse-rule-trace.js'
 import { type RuleTrace, startRuleTrace } from '../../kernel/rule-trace.js'
@@ -13,6 +14,7 @@ import type { Sighting } from '../trace.js'
 
 /** One flow that was sent while captures and the rules of every node told what they saw. */
 export interface Evidence {
+  readonly client: Client
   readonly document: FlowDocument
   readonly parts: FlowParts
   readonly sent: SentFlow
@@ -52,6 +54,7 @@ export async function gatherEvidence(session: FlowSession, document: FlowDocumen
   const { result: sent, sightings } = seen
   const judged = await judgeFlow(parts, sent, { sightings, readConntrack: conntrackReader(signal) })
   return {
+    client: session.lab.client,
     document,
     parts,
     sent,

@@ -28,18 +28,28 @@ export interface ClusterObjects {
   readonly served: ReadonlyMap<string, ReadonlySet<string>>
   /** Services with endpoints that are no Pods, as the API server's own. */
   readonly foreign: ReadonlySet<string>
+  /** Where a port of a Service leads now, by `namespace/name` and the number of the port. */
+  readonly endpointsOf: (service: string, port: number) => readonly { readonly ip: string; readonly port: number }[]
+  /** Whether the policies of the cluster let a Pod through to an address. */
+  readonly isAllowed: (
+    from: Pod,
+    to: { readonly ip: string; readonly port: number | undefined; readonly protocol: 'tcp' | 'udp' | 'icmp' },
+  ) => boolean
 }
 
 interface Target {
   readonly name: string
   readonly bind: { readonly server?: Binding; readonly svc?: Binding; readonly door?: Binding }
   readonly send: Omit<FlowSpecInput['send'], 'from' | 'to'>
-  readonly expect: (from: Sender) => FlowSpecInput['expect']
+  /** What must come of it; undefined where that depends on which endpoint is taken. */
+  readonly expect: (from: Sender) => FlowSpecInput['expect'] | undefined
   readonly isFor: Sender['kind']
 }
 
 interface Sender {
   readonly kind: 'pod' | 'outside'
+  /** The Pod that it is. */
+  readonly pod: Pod | undefined
   readonly name: string
   readonly bind: Binding
 }
@@ -56,16 +66,16 @@ export function planVerification(objects: ClusterObjects, facts: LabFacts, names
   const inside = services.filter(service => isInside(service) && service.spec?.type !== 'ExternalName')
   const known = inside.filter(service => !foreign.has(keyOf(service)))
   const senders: readonly Sender[] = [
-    ...asked.map(pod => ({ kind: 'pod' as const, name: keyOf(pod), bind: { pod: keyOf(pod) } })),
-    ...hostsOf(facts, 'external').map(({ name }) => ({ kind: 'outside' as const, name, bind: { external: name } })),
+    ...asked.map(pod => ({ kind: 'pod' as const, pod, name: keyOf(pod), bind: { pod: keyOf(pod) } })),
+    ...hostsOf(facts, 'external').map(({ name }) => ({ kind: 'outside' as const, pod: undefined, name, bind: { external: name } })),
   ]
   const doors = hostsOf(facts, 'node').map(({ name }) => name)
   const targets: readonly Target[] = [
-    ...asked.map(podTarget),
-    ...known.flatMap(service => serviceTargets(service, served.has(keyOf(service)))),
+    ...asked.map(pod => podTarget(pod, objects)),
+    ...known.flatMap(service => serviceTargets(service, objects)),
     ...known.flatMap(service => doorTargets(service, doors, served.get(keyOf(service)) ?? new Set())),
   ]
-  const rows = senders.map(sender => targets.filter(({ isFor }) => isFor === sender.kind).map(target => pairOf(sender, target)))
+  const rows = senders.map(sender => targets.filter(({ isFor }) => isFor === sender.kind).flatMap(target => pairOf(sender, target) ?? []))
   const longest = Math.max(0, ...rows.map(row => row.length))
   const batches = Array.from({ length: longest }, (_, i) => rows.flatMap(row => row[i] ?? []))
   return {
@@ -75,10 +85,18 @@ export function planVerification(objects: ClusterObjects, facts: LabFacts, names
       ...told(ready.filter(pod => pod.spec?.hostNetwork === true).map(keyOf), "on their node's own network"),
       ...told(inside.filter(service => foreign.has(keyOf(service))).map(keyOf), 'Services that lead to no Pods'),
       ...told(known.filter(isHeadless).map(keyOf), 'headless Services, whose Pods are asked themselves'),
+      ...told(rowsLeftOut(senders, targets), 'some endpoints allowed by policy and some not'),
       ...told(known.flatMap(unaskedPorts), 'ports of Services whose protocol only their clients speak'),
     ],
   }
 }
+
+const rowsLeftOut = (senders: readonly Sender[], targets: readonly Target[]): readonly string[] =>
+  senders.flatMap(sender =>
+    targets
+      .filter(target => target.isFor === sender.kind && target.expect(sender) === undefined)
+      .map(({ name }) => `${sender.name} → ${name}`),
+  )
 
 const told = (names: readonly string[], why: string): readonly string[] => (names.length === 0 ? [] : [`${why}: ${names.join(', ')}`])
 
@@ -92,13 +110,21 @@ const isReady = ({ metadata, status }: Pod): boolean =>
 
 const isHeadless = ({ spec }: Service): boolean => spec?.clusterIP === 'None' || spec?.clusterIP === ''
 
-function podTarget(pod: Pod): Target {
+function podTarget(pod: Pod, { isAllowed }: ClusterObjects): Target {
   const port = (pod.spec?.containers ?? []).flatMap(({ ports }) => ports ?? []).find(({ protocol }) => (protocol ?? 'TCP') === 'TCP')
   return {
     name: `pod ${keyOf(pod)}${port === undefined ? '' : `:${port.containerPort}`}`,
     bind: { server: { pod: keyOf(pod) } },
     send: port === undefined ? { icmp: { size: 56 } } : { tcp: { port: port.containerPort } },
-    expect: from => ({ outcome: 'delivered', preset: from.name === keyOf(pod) ? 'same-pod' : 'pod-to-pod' }),
+    expect(from) {
+      if (from.name === keyOf(pod)) return { outcome: 'delivered', preset: 'same-pod' }
+      const to = {
+        ip: pod.status?.podIP ?? '',
+        port: port?.containerPort,
+        protocol: port === undefined ? ('icmp' as const) : ('tcp' as const),
+      }
+      return from.pod === undefined || isAllowed(from.pod, to) ? { outcome: 'delivered', preset: 'pod-to-pod' } : denied
+    },
     isFor: 'pod',
   }
 }
@@ -117,17 +143,33 @@ const unaskedPorts = (service: Service): readonly string[] =>
         .filter(port => !isTcp(port) && !servesNames(port))
         .map(({ port, protocol }) => `${keyOf(service)}:${port}/${protocol}`)
 
-function serviceTargets(service: Service, isServed: boolean): readonly Target[] {
+function serviceTargets(service: Service, { served, endpointsOf, isAllowed }: ClusterObjects): readonly Target[] {
   if (isHeadless(service)) return []
+  const isServed = served.has(keyOf(service))
   return portsOf(service)
     .filter(port => isTcp(port) || servesNames(port))
     .map(port => ({
       name: `service ${keyOf(service)}:${port.port}${isTcp(port) ? '' : '/UDP'}`,
       bind: { svc: { service: keyOf(service), port: port.name ?? port.port }, ...(isServed && endpoint) },
       send: isTcp(port) ? { tcp: {} } : { dns: { name: 'kubernetes.default.svc.cluster.local.', type: 'A' } },
-      expect: () => (isServed ? { outcome: 'delivered', preset: 'service' } : rejected),
+      expect(from) {
+        if (!isServed) return rejected
+        const protocol = isTcp(port) ? 'tcp' : 'udp'
+        const answers = new Set(
+          endpointsOf(keyOf(service), port.port).map(endpoint => from.pod === undefined || isAllowed(from.pod, { ...endpoint, protocol })),
+        )
+        if (answers.size > 1) return undefined
+        return answers.has(false) ? { outcome: { dropped: { by: 'policy' } } } : { outcome: 'delivered', preset: 'service' }
+      },
       isFor: 'pod',
     }))
+}
+
+/** Policies drop, at either end; the Pod must not see it. */
+const denied: FlowSpecInput['expect'] = {
+  outcome: { dropped: { by: 'policy' } },
+  path: [{ at: 'client:eth0', dir: 'out' }, '...'],
+  never: [{ at: 'server:eth0', dir: 'in', see: { src: '$client.ip' }, why: 'a policy denies it' }],
 }
 
 const endpoint = { server: { endpointOf: '$svc' } } as const
@@ -160,11 +202,17 @@ const doorTargets = (service: Service, doors: readonly string[], servedOn: Reado
       }),
     )
 
-function pairOf(from: Sender, { name: to, bind, send, expect }: Target): VerifiedPair {
+function pairOf(from: Sender, { name: to, bind, send, expect }: Target): VerifiedPair | undefined {
   const expected = expect(from)
+  if (expected === undefined) return undefined
   const spec: FlowSpecInput = {
     bind: { client: from.bind, ...bind },
-    send: { from: '$client', to: bind.door ? '$door' : bind.svc ? '$svc' : '$server', ...send },
+    send: {
+      from: '$client',
+      timeout: expected.outcome === 'delivered' ? '2s' : '1s',
+      to: bind.door ? '$door' : bind.svc ? '$svc' : '$server',
+      ...send,
+    },
     expect: expected,
   }
   return {

@@ -2,9 +2,10 @@ import { endpointslices, pods, services } from '../../api/generated/resources.js
 import type { EndpointSlice } from '../../api/generated/types.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
 import type { FlowRecord, MatrixRecord, RunRecord } from '../../base/results/run-record.js'
-import type { Client } from '../../client/client.js'
+import type { FlowLab } from '../flow-lab.js'
 import type { FlowRunOptions } from '../flow-run.js'
 import { withFlowSession } from '../flow-session.js'
+import { readPolicyWorld, verdictBetween } from '../read-policy-world.js'
 import { runFlows } from '../run-flows.js'
 import { type ClusterObjects, planVerification, type VerifiedPair } from './plan-verification.js'
 
@@ -28,7 +29,7 @@ const settleMs = 2_000
  */
 export async function verify({ namespace, ...options }: VerifyOptions, signal: AbortSignal): Promise<VerifyReport> {
   const facts = await withFlowSession(options, signal, session => session.facts())
-  const { batches, leftOut } = planVerification(await readObjects(options.client, signal), facts, namespace)
+  const { batches, leftOut } = planVerification(await readObjects(options, signal), facts, namespace)
   const pairs = batches.flat()
   if (pairs.length === 0) {
     throw new PodwireError('NOT_FOUND', `there is no ready Pod${namespace === undefined ? '' : ` in namespace ${namespace}`} to ask`, {
@@ -39,8 +40,9 @@ export async function verify({ namespace, ...options }: VerifyOptions, signal: A
   return { record: { ...record, matrices: matricesOf(pairs, record.flows) }, leftOut }
 }
 
-async function readObjects(client: Client, signal: AbortSignal): Promise<ClusterObjects> {
-  const [podList, serviceList, sliceList] = await Promise.all([
+async function readObjects({ client, lab }: Pick<FlowLab, 'client' | 'lab'>, signal: AbortSignal): Promise<ClusterObjects> {
+  const [world, podList, serviceList, sliceList] = await Promise.all([
+    lab.policy ? readPolicyWorld(client, signal) : undefined,
     client.list(pods, {}, signal),
     client.list(services, {}, signal),
     client.list(endpointslices, {}, signal),
@@ -51,7 +53,22 @@ async function readObjects(client: Client, signal: AbortSignal): Promise<Cluster
     if (nodes.length > 0) served.set(serviceOf(slice), new Set([...(served.get(serviceOf(slice)) ?? []), ...nodes]))
   }
   const foreign = new Set(sliceList.items.filter(leadsElsewhere).map(serviceOf))
-  return { pods: podList.items, services: serviceList.items, served, foreign }
+  const endpointsOf = (key: string, port: number) => {
+    const service = serviceList.items.find(({ metadata }) => `${metadata?.namespace}/${metadata?.name}` === key)
+    const name = service?.spec?.ports?.find(each => each.port === port)?.name ?? ''
+    return sliceList.items.filter(slice => serviceOf(slice) === key).flatMap(slice => readyEndpoints(slice, name))
+  }
+  const isAllowed: ClusterObjects['isAllowed'] = (from, { ip, port, protocol }) =>
+    world === undefined || verdictBetween({ from: from.status?.podIP ?? '', to: ip, protocol, port }, world).isAllowed
+  return { pods: podList.items, services: serviceList.items, served, foreign, endpointsOf, isAllowed }
+}
+
+function readyEndpoints({ ports, endpoints }: EndpointSlice, name: string): readonly { readonly ip: string; readonly port: number }[] {
+  const port = (ports ?? []).find(each => (each.name ?? '') === name)?.port
+  if (port === undefined) return []
+  return (endpoints ?? [])
+    .filter(({ conditions }) => conditions?.ready !== false)
+    .flatMap(({ addresses }) => addresses.map(ip => ({ ip, port })))
 }
 
 const leadsElsewhere = ({ endpoints }: EndpointSlice): boolean => (endpoints ?? []).some(({ targetRef }) => targetRef?.kind !== 'Pod')

@@ -3,6 +3,7 @@ import { type ExplainOptions, explainFlow } from '../explain/explain-flow.js'
 import type { FlowSession } from '../flow-session.js'
 import { buildInquiry, type FindCause, type Inquiry } from './inquiry.js'
 import { localPolicy, nobodyListens, noEndpoints } from './object-causes.js'
+import { policy } from './policy-causes.js'
 import { bridgeNetfilterOff, conntrackFull, droppedByRule, notProgrammed, staleConntrack, tunnelDropped } from './rule-causes.js'
 import { neighbourWrong, notForwarded, podCannotSend, podPort, routeMissing, tooLarge, tunnel } from './way-causes.js'
 
@@ -11,6 +12,7 @@ const finders: readonly FindCause[] = [
   noEndpoints,
   localPolicy,
   nobodyListens,
+  policy,
   droppedByRule,
   tunnelDropped,
   bridgeNetfilterOff,
@@ -37,9 +39,9 @@ export async function whyFlow(session: FlowSession, options: ExplainOptions): Pr
 
 async function findCauses(inquiry: Inquiry, { verdict, findings }: FlowRecord): Promise<readonly CauseRecord[]> {
   if (verdict === 'pass' || verdict === 'warn') {
-    // It went well, and others may not: their connections were made before.
-    const stale = await staleConntrack(inquiry)
-    return stale === undefined ? [] : [stale]
+    // It went well: it may be that it should not have, or that connections made before do not.
+    const other = (await policy(inquiry)) ?? (await staleConntrack(inquiry))
+    return other === undefined ? [] : [other]
   }
   for (const find of finders) {
     const cause = await find(inquiry)

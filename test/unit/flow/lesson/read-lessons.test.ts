@@ -5,12 +5,8 @@ import { parseLesson, readLessons } from '../../../../src/flow/lesson/read-lesso
 t.test('every lesson that there is can be read, and each breaks something else', async t => {
   const lessons = (await readLessons('lessons')).map(({ lesson }) => lesson)
   t.ok(lessons.length >= 25)
-  t.equal(new Set(lessons.map(({ spec }) => spec.cause)).size, lessons.length)
-  t.strictSame(
-    lessons.filter(({ metadata, spec }) => metadata.name !== spec.cause),
-    [],
-    'a lesson has the name of what it breaks',
-  )
+  const broken = lessons.map(({ spec }) => JSON.stringify([spec.break, spec.ask]))
+  t.equal(new Set(broken).size, lessons.length)
 })
 
 t.test('a lesson that is wrong is refused at its lines', async t => {

@@ -28,7 +28,11 @@ const facts = {
 } as unknown as LabFacts
 
 const plan = (objects: Partial<ClusterObjects>, namespace?: string) =>
-  planVerification({ pods: [], services: [], served: new Map(), foreign: new Set(), ...objects }, facts, namespace)
+  planVerification(
+    { pods: [], services: [], served: new Map(), foreign: new Set(), endpointsOf: () => [], isAllowed: () => true, ...objects },
+    facts,
+    namespace,
+  )
 const questions = (objects: Partial<ClusterObjects>) =>
   plan(objects)
     .batches.flat()
@@ -64,6 +68,33 @@ t.test('from outside each node is a door; with policy Local only those that have
     'ext1 . node-2:30080 (service shop/web)',
     'ext1 X node-1:30080 (service shop/local)',
   ])
+})
+
+t.test('what policies deny must be dropped; a Service of which they deny some endpoints is not asked', async t => {
+  const pods = [pod('a', { containerPort: 80 }), pod('b', { containerPort: 81 })]
+  const services = [
+    service('all', { ports: [{ port: 80 }] }),
+    service('none', { ports: [{ port: 80 }] }),
+    service('some', { ports: [{ port: 80 }] }),
+  ]
+  const served = new Map(['all', 'none', 'some'].map(name => [`shop/${name}`, new Set(['node-1'])]))
+  const [open, closed] = [
+    { ip: '10.0.0.1', port: 80 },
+    { ip: '10.0.0.2', port: 81 },
+  ]
+  const endpoints: Record<string, readonly (typeof open)[]> = { 'shop/all': [open], 'shop/none': [closed], 'shop/some': [open, closed] }
+  const objects = {
+    pods,
+    services,
+    served,
+    endpointsOf: (key: string) => endpoints[key]!,
+    isAllowed: (_: Pod, { port }: { port: number | undefined }) => port === 80,
+  }
+  t.strictSame(
+    questions(objects).filter(text => text.startsWith('shop/a ')),
+    ['shop/a . pod shop/a:80', 'shop/a . service shop/all:80', 'shop/a X pod shop/b:81', 'shop/a X service shop/none:80'],
+  )
+  t.match(plan(objects).leftOut, [/^some endpoints allowed by policy and some not: shop\/a → service shop\/some:80, /])
 })
 
 t.test('no sender has two questions in one batch', async t => {
