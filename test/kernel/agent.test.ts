@@ -107,9 +107,9 @@ t.test('agents bring the network of their nodes up when they get their ranges, a
     t.comment(`network ready ${(performance.now() - started).toFixed(0)} ms after the range`)
     t.match(JSON.parse(readFileSync(conflist, 'utf8')), {
       name: 'podwire',
-      plugins: [{ type: 'podwire', mtu: 1450, ranges: ['10.244.1.0/24'] }],
+      plugins: [{ type: 'podwire', mtu: 1450, ranges: ['10.244.1.0/24'] }, { type: 'portmap' }, { type: 'bandwidth' }],
     })
-    t.strictSame(readdirSync(first.config.cni.binDir).sort(), ['loopback', 'podwire', 'podwire-cni'])
+    t.strictSame(readdirSync(first.config.cni.binDir).sort(), ['bandwidth', 'loopback', 'podwire', 'podwire-cni', 'portmap'])
     const own = await until(
       'the mark',
       async () => (await client.get(nodeResource, { name: one.name })).metadata?.annotations?.[markAnnotations.vtepMac],
