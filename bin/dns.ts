@@ -1,14 +1,15 @@
-/** The cluster's name server, as it runs in its Pod: dns.js --zone cluster.local [--address 0.0.0.0] [--port 53]. */
+/** The cluster's name server, as it runs in its Pod: dns.js --zone cluster.local [--address 0.0.0.0] [--port 53], or by a Corefile: dns.js --conf FILE [--kubeconfig FILE]. */
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 
 import { endpointslices, services } from '../src/api/generated/resources.js'
 import { createClient } from '../src/client/http-client.js'
 import { createInformer } from '../src/client/http-informer.js'
-import { inClusterConfig } from '../src/client/kubeconfig.js'
+import { inClusterConfig, loadKubeconfig } from '../src/client/kubeconfig.js'
+import { buildChain } from '../src/dns/build-chain.js'
 import { errorsPlugin } from '../src/dns/errors-plugin.js'
 import { kubernetesPlugin } from '../src/dns/kubernetes-plugin.js'
-import { chain, refuse } from '../src/dns/resolve.js'
+import { chain, type Query, type Reply, refuse } from '../src/dns/resolve.js'
 import { serveDns } from '../src/dns/serve-dns.js'
 import { serveHealth } from '../src/dns/serve-health.js'
 import { indexZone } from '../src/dns/zone-index.js'
@@ -21,6 +22,8 @@ const { values: options } = parseArgs({
     'ready-port': { type: 'string', default: '8181' },
     'health-port': { type: 'string', default: '8080' },
     ttl: { type: 'string', default: '5' },
+    conf: { type: 'string' },
+    kubeconfig: { type: 'string' },
   },
 })
 
@@ -29,28 +32,29 @@ const stop = new AbortController()
 const onError = (error: unknown): void => log.error(error)
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
 
-const client = createClient(inClusterConfig())
+const client = createClient(options.kubeconfig === undefined ? inClusterConfig() : loadKubeconfig(options.kubeconfig))
 const serviceInformer = createInformer(client, services, { onError })
 const sliceInformer = createInformer(client, endpointslices, { onError })
 const isReady = (): boolean => serviceInformer.isSynced && sliceInformer.isSynced
 
-const resolve = chain(
-  [
-    errorsPlugin(onError),
-    kubernetesPlugin({
-      zone: options.zone.toLowerCase(),
-      index: indexZone(serviceInformer, sliceInformer),
-      isReady,
-      ttlSeconds: Number(options.ttl),
-    }),
-  ],
-  refuse,
-)
+const index = indexZone(serviceInformer, sliceInformer)
+const onReply = ({ name, type, transport }: Query, { rcode }: Reply, tookMs: number): void =>
+  log.info({ name, type, transport, rcode, tookMs })
+const server =
+  options.conf === undefined
+    ? {
+        port: Number(options.port),
+        resolve: chain(
+          [errorsPlugin(onError), kubernetesPlugin({ zone: options.zone.toLowerCase(), index, isReady, ttlSeconds: Number(options.ttl) })],
+          refuse,
+        ),
+      }
+    : buildChain(options.conf, { index, isReady, onError, onReply }, stop.signal)
 
 const running = [serviceInformer.run(stop.signal), sliceInformer.run(stop.signal)]
 await serveHealth({ port: Number(options['health-port']), path: '/health', isGood: () => true }, stop.signal)
 await serveHealth({ port: Number(options['ready-port']), path: '/ready', isGood: isReady }, stop.signal)
-const port = await serveDns({ address: options.address, port: Number(options.port), resolve, onError }, stop.signal)
+const port = await serveDns({ address: options.address, ...server, onError }, stop.signal)
 log.info({ zone: options.zone, port }, 'serving')
 await Promise.all(running)
 client.close()
