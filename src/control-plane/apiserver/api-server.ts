@@ -80,7 +80,9 @@ export interface ApiServer {
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { store, advertise, log } = options
   const stop = new AbortController()
-  setMaxListeners(0, stop.signal) // Every watch listens.
+  // Watches end first: requests under way still need what follows the store.
+  const watches = new AbortController()
+  setMaxListeners(0, watches.signal)
   const cache = await startObjectCache(store, stop.signal)
   const rowOf = ({ group, resource }: ApiResource): ResourceType => {
     const row = resourceTable.find(other => other.group === group && other.resource === resource)
@@ -161,7 +163,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     return gate.run({ method: request.method, target, query, groups: user.groups }, async () => {
       if (target) {
         const ended = resources.ended(target.resource)
-        const signal = ended ? AbortSignal.any([stop.signal, ended]) : stop.signal
+        const signal = ended ? AbortSignal.any([watches.signal, ended]) : watches.signal
         warn(response, target.resource.warnings)
         return handleResource({ request, response, upgrade, target, user, query, signal })
       }
@@ -203,8 +205,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     async close() {
       stopCompaction()
       isEnding = true
-      stop.abort() // Watches end as they do at any other time: their readers go on from the last event.
+      watches.abort() // They end as they do at any other time: their readers go on from the last event.
       await Promise.race([gate.idle(), delay(drainMs, undefined, { ref: false })])
+      stop.abort()
       await Promise.all(fronts.map(front => front.close(closeMs)))
       await cache.ended
     },
