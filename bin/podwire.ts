@@ -22,6 +22,7 @@ import { runConformance } from '../src/cni-conformance/run-conformance.js'
 import { explainFlow } from '../src/flow/explain/explain-flow.js'
 import type { FlowLab } from '../src/flow/flow-lab.js'
 import { withFlowSession } from '../src/flow/flow-session.js'
+import { keepFlowTests } from '../src/flow/keep-flow-tests.js'
 import { readLessons } from '../src/flow/lesson/read-lessons.js'
 import { runLesson } from '../src/flow/lesson/run-lesson.js'
 import { readFlowFiles } from '../src/flow/read-flow-files.js'
@@ -110,8 +111,11 @@ const parts: Parts = {
   applyManifests,
   importImage: loadImage,
   async runFlows({ lab, files, ...run }, signal) {
-    const batches = (await readFlowFiles(files)).map(document => [document])
-    return runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches }, signal)
+    const documents = await readFlowFiles(files)
+    const batches = documents.map(document => [document])
+    const record = await runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches }, signal)
+    await keepFlowTests(run.client, documents, record, signal)
+    return record
   },
   verify: async ({ lab, ...run }, signal) => verify({ ...run, ...(await flowLab(lab, run.client, signal)) }, signal),
   traceFlow: async ({ lab, client, ...asked }, signal) =>

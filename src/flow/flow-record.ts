@@ -18,7 +18,7 @@ export const emptyRecord = (document: FlowDocument) => ({
 const identityOf = ({ file, test }: FlowDocument) => ({
   name: test.metadata.name,
   file,
-  ...(test.metadata.description !== undefined && { description: test.metadata.description }),
+  ...(test.spec.description !== undefined && { description: test.spec.description }),
 })
 
 /** alias → what it is bound to, in words. */

@@ -247,6 +247,8 @@ export type Expect = z.infer<typeof Expect>
 
 /** The spec without what only whole files must fulfil: flows that a program makes know their aliases, and need no control of their own. */
 export const FlowSpec = z.strictObject({
+  /** For people: what it shows. */
+  description: z.string().optional(),
   /** What the lab must be like; otherwise the test is skipped, with the reason. */
   requires: z
     .strictObject({
@@ -287,7 +289,6 @@ export const FlowTest = z.strictObject({
   metadata: z.strictObject({
     name: z.string().regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'use a-z, 0-9 and "-"'),
     labels: z.record(z.string(), z.string()).optional(),
-    description: z.string().optional(),
   }),
   spec: Spec,
 })

@@ -34,6 +34,8 @@ t.test('the mode of the service proxies changes in a lab that is up', async t =>
     t.notMatch(await rules(...old), mark, 'nothing of the old mode stays')
     if (mode === 'nftables') await pass(mode)
   }
+  const kept = await kubectl('get', 'flowtests', '-o', 'jsonpath={range .items[*]}{.metadata.name}={.status.verdict} {end}')
+  t.equal(kept.stdout, 'clusterip-cross-node=pass hairpin=pass ', 'the cluster keeps the tests with what was seen last')
   const { stdout } = await kubectl('get', 'configmap', '-n', 'kube-system', 'podwire-agent', '-o', 'jsonpath={.data.proxy}')
   t.equal(stdout, 'iptables')
 })
