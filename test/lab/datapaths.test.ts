@@ -31,7 +31,7 @@ t.test('over two segments: routed, vxlan and mixed, one after the other under an
   await until('the routes in the status', async () =>
     /node-1 +router4 +Established +10\.244\.3\.0\/24/.test((await podwire('status')).stdout),
   )
-  t.match((await podwire('status')).stdout, /node-3 .* Ready .* routed +on/, 'bridged packets pass iptables')
+  t.match((await podwire('status')).stdout, /node-3 .* Ready .* routed +nftables +on/, 'bridged packets pass iptables')
 
   const third = await kubectl('-n', 'flows', 'get', 'pod', '-l', 'placed=third', '-o', 'jsonpath={.items[0].status.podIP}')
   const words = `while :; do echo here; sleep 0.2; done | busybox nc ${third.stdout} 9000`

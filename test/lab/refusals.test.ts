@@ -42,7 +42,7 @@ const onThisKernel: typeof refusals = hasIpvs
       'a service proxy that this kernel has not': {
         lab: 'proxy: ipvs\n',
         status: 3,
-        says: /^KERNEL_UNSUPPORTED .*ip_vs.*\nhint: .*modprobe ip_vs.*proxy: nftables/,
+        says: /(^|\n)KERNEL_UNSUPPORTED .*ip_vs.*\nhint: .*modprobe ip_vs.*proxy: nftables/,
       },
     }
 
