@@ -14,15 +14,15 @@ import { root } from './stamp.mjs'
 import { summariseTap } from './tap-summary.mjs'
 
 /**
- * Jobs run one after the other. Kernel and lab tests run one file at a time, so that none sees another's packets and processes; those of `guest`
- * have a kernel each (test/support/guest.ts).
- * @typedef {{ name: string, folder: string, parallel: number, timeoutS: number, level: 'build' | 'test' }} Job
+ * Jobs run one after the other, but for one that is `beside` the one before it. Kernel and lab tests run one file at a time, so that none sees
+ * another's packets and processes; those of `guest` have a kernel each (test/support/guest.ts) and disturb nobody.
+ * @typedef {{ name: string, folder: string, parallel: number, timeoutS: number, level: 'build' | 'test', beside?: true }} Job
  * @type {readonly Job[]}
  */
 const jobs = [
   { name: 'unit', folder: 'test/unit', parallel: 2, timeoutS: 60, level: 'build' },
   { name: 'kernel', folder: 'test/kernel', parallel: 1, timeoutS: 120, level: 'test' },
-  { name: 'guest', folder: 'test/guest', parallel: 2, timeoutS: 180, level: 'test' },
+  { name: 'guest', folder: 'test/guest', parallel: 1, timeoutS: 180, level: 'test', beside: true },
   { name: 'lab', folder: 'test/lab', parallel: 1, timeoutS: 300, level: 'test' },
 ]
 
@@ -42,7 +42,7 @@ await orFailure(async () => {
   const { leftovers, observeMachine } = await tsImport('../test/support/leftovers.ts', import.meta.url)
   const before = level === 'test' ? observeMachine() : undefined
   const summaries = []
-  for (const job of chosen) summaries.push(await runJob(job))
+  for (const group of together(chosen)) summaries.push(...(await Promise.all(group.map(runJob))))
   const left = before === undefined ? [] : await leftovers(before, 15_000)
 
   const failed = summaries.flatMap(summary => summary.failed)
@@ -53,6 +53,18 @@ await orFailure(async () => {
   console.log(`\n${passed} passed, ${problems.length} failed, ${skipped} skipped`)
   process.exit(problems.length === 0 ? 0 : 1)
 })
+
+/** Jobs that run at the same time. @template {Job} J @param {readonly J[]} all @returns {J[][]} */
+function together(all) {
+  /** @type {J[][]} */
+  const groups = []
+  for (const job of all) {
+    const group = groups.at(-1)
+    if (job.beside && group) group.push(job)
+    else groups.push([job])
+  }
+  return groups
+}
 
 /** @param {Job & { files: readonly string[] }} job */
 async function runJob(job) {
