@@ -38,7 +38,7 @@ export function lessonCommand(parts: Parts, done: (exitStatus: number) => void):
       const client = parts.connect(lab.kubeconfig)
       const paint = paintFor(terminal.hasColor)
       terminal.out(
-        `${paint(lesson.title, 'bold')}\n\n${lesson.story}\nMake this go through: ./podwire why -n ${lesson.namespace} ${lesson.from} ${lesson.to}\n\n`,
+        `${paint(lesson.title, 'bold')}\n\n${lesson.story}\nMake this go through: ./podwire why${name === undefined ? '' : ` --name ${name}`} -n ${lesson.namespace} ${lesson.from} ${lesson.to}\n\n`,
       )
       try {
         const isMended = await withInterrupt(terminal, 'nothing: what the lesson broke is mended', signal =>
@@ -55,7 +55,7 @@ export function lessonCommand(parts: Parts, done: (exitStatus: number) => void):
             signal,
           ),
         )
-        for (const cause of isMended.causes ?? []) terminal.out(causeText(cause, paint))
+        for (const cause of isMended.causes ?? []) terminal.out(causeText(cause, paint, name))
         terminal.out(`${paint('mended', 'green')}  it gets through, by the way that the objects say.\n`)
       } finally {
         client.close()

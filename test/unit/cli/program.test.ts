@@ -195,6 +195,11 @@ t.test('why: the cause with what shows it and what to do; exits 1 when something
     terminal.written.out,
     '\nwhy    Service shop/web has no endpoints (no-endpoints)\nwhere  Service shop/web\nseen   selector: app=wbe\nnext   kubectl edit\n',
   )
+  const dropped = { ...cause, mend: './podwire node node-1 -- ip route' }
+  const red = fakeMachine({ terminal, whyFlow: async () => ({ ...flow!, causes: [dropped] }) }, kubeconfig)
+  await runCli(['up', '--name', 'red'], red.parts)
+  t.equal(await runCli(['why', 'pod/a', 'svc/web', '--name', 'red'], red.parts), 1)
+  t.match(terminal.written.out, 'next   ./podwire node --name red node-1 -- ip route\n', 'the command is for the lab that was asked')
   const fine = fakeMachine({ terminal }, kubeconfig)
   await runCli(['up'], fine.parts)
   t.equal(await runCli(['why', 'pod/a', 'svc/web', '--udp'], fine.parts), 0)
