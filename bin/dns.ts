@@ -6,7 +6,7 @@ import { endpointslices, services } from '../src/api/generated/resources.js'
 import { createClient } from '../src/client/http-client.js'
 import { createInformer } from '../src/client/http-informer.js'
 import { inClusterConfig, loadKubeconfig } from '../src/client/kubeconfig.js'
-import { buildChain } from '../src/dns/build-chain.js'
+import { buildServers } from '../src/dns/build-servers.js'
 import { errorsPlugin } from '../src/dns/errors-plugin.js'
 import { kubernetesPlugin } from '../src/dns/kubernetes-plugin.js'
 import { chain, type Query, type Reply, refuse } from '../src/dns/resolve.js'
@@ -40,21 +40,30 @@ const isReady = (): boolean => serviceInformer.isSynced && sliceInformer.isSynce
 const index = indexZone(serviceInformer, sliceInformer)
 const onReply = ({ name, type, transport }: Query, { rcode }: Reply, tookMs: number): void =>
   log.info({ name, type, transport, rcode, tookMs })
-const server =
+const { servers, healthPort, readyPort } =
   options.conf === undefined
     ? {
-        port: Number(options.port),
-        resolve: chain(
-          [errorsPlugin(onError), kubernetesPlugin({ zone: options.zone.toLowerCase(), index, isReady, ttlSeconds: Number(options.ttl) })],
-          refuse,
-        ),
+        servers: [
+          {
+            port: Number(options.port),
+            resolve: chain(
+              [
+                errorsPlugin(onError),
+                kubernetesPlugin({ zone: options.zone.toLowerCase(), index, isReady, ttlSeconds: Number(options.ttl) }),
+              ],
+              refuse,
+            ),
+          },
+        ],
+        healthPort: Number(options['health-port']),
+        readyPort: Number(options['ready-port']),
       }
-    : buildChain(options.conf, { index, isReady, onError, onReply }, stop.signal)
+    : buildServers(options.conf, { index, isReady, onError, onReply }, stop.signal)
 
 const running = [serviceInformer.run(stop.signal), sliceInformer.run(stop.signal)]
-await serveHealth({ port: Number(options['health-port']), path: '/health', isGood: () => true }, stop.signal)
-await serveHealth({ port: Number(options['ready-port']), path: '/ready', isGood: isReady }, stop.signal)
-const port = await serveDns({ address: options.address, ...server, onError }, stop.signal)
-log.info({ zone: options.zone, port }, 'serving')
+if (healthPort !== undefined) await serveHealth({ port: healthPort, path: '/health', isGood: () => true }, stop.signal)
+if (readyPort !== undefined) await serveHealth({ port: readyPort, path: '/ready', isGood: isReady }, stop.signal)
+const ports = await Promise.all(servers.map(server => serveDns({ address: options.address, ...server, onError }, stop.signal)))
+log.info({ ports }, 'serving')
 await Promise.all(running)
 client.close()

@@ -1,5 +1,7 @@
 import type { Answer } from 'dns-packet'
 
+import { atMost, optionsOf, wholeNumber } from './directive-options.js'
+import { singleHandler } from './handler.js'
 import type { Plugin, Reply } from './resolve.js'
 
 export interface CacheOptions {
@@ -61,3 +63,18 @@ function aged(reply: Reply, seconds: number, asked: string): Reply {
     })
   return { ...reply, answers: age(reply.answers), authorities: age(reply.authorities), additionals: age(reply.additionals) }
 }
+
+/** What the usual server keeps, and for how long at the most. */
+const usual = { capacity: 9984, successSeconds: 3600, denialSeconds: 1800 }
+
+export const cacheHandler = singleHandler('cache', directive => {
+  optionsOf(directive)
+  const [text] = atMost(directive, 1)
+  const longest = text === undefined ? usual.successSeconds : wholeNumber(directive, text, { from: 1, to: 86_400 })
+  return cachePlugin({
+    successSeconds: longest,
+    denialSeconds: Math.min(longest, usual.denialSeconds),
+    capacity: usual.capacity,
+    now: () => performance.now(),
+  })
+})

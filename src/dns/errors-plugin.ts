@@ -1,3 +1,5 @@
+import { atMost, optionsOf } from './directive-options.js'
+import { singleHandler } from './handler.js'
 import { emptyReply, type Plugin } from './resolve.js'
 
 /** Turns an error of the handlers behind it into SERVFAIL and tells `onError`. */
@@ -11,3 +13,9 @@ export function errorsPlugin(onError: (error: unknown) => void): Plugin {
     }
   }
 }
+
+export const errorsHandler = singleHandler('errors', (directive, { onError }) => {
+  atMost(directive, 0)
+  optionsOf(directive)
+  return errorsPlugin(onError)
+})

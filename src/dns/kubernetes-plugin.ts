@@ -1,9 +1,14 @@
+import { isIP } from 'node:net'
 import type { Answer, RecordType } from 'dns-packet'
 
+import { type Directive, directiveError } from './corefile.js'
+import { atMost, fallthroughZones, numberOption, optionsOf } from './directive-options.js'
+import { singleHandler } from './handler.js'
 import { emptyReply, type Plugin, type Reply, type Resolve } from './resolve.js'
 import { addressOfReverseName } from './reverse-name.js'
 import type { EndpointRecord, NamedPort, ServiceRecords } from './service-records.js'
 import type { ZoneIndex } from './zone-index.js'
+import { closestZone, normalZone } from './zones.js'
 
 /** The version of the record schema this plugin follows. */
 export const schemaVersion = '1.1.0'
@@ -15,7 +20,16 @@ export interface KubernetesPluginOptions {
   /** False until Services and EndpointSlices are known; SERVFAIL is answered as long. */
   readonly isReady: () => boolean
   readonly ttlSeconds: number
+  /** Those of `in-addr.arpa` and `ip6.arpa`, or zones below, that are answered for; both when absent. */
+  readonly reverseZones?: readonly string[]
+  /** Zones whose unknown names the next handler is asked for. */
+  readonly fallthrough?: readonly string[]
+  /** `insecure`: a name such as `10-244-1-5.shop.pod` has the address it spells, whether there is such a Pod or not. */
+  readonly pods?: PodRecords
 }
+
+const podRecords = ['disabled', 'insecure'] as const
+type PodRecords = (typeof podRecords)[number]
 
 /** What exists at a name: nothing, or a set of records (empty: NODATA, the name exists with other types or has names below it). */
 type Found = 'nothing' | { readonly records: readonly Answer[]; readonly additionals?: readonly Answer[]; readonly follow?: string }
@@ -24,7 +38,15 @@ type Found = 'nothing' | { readonly records: readonly Answer[]; readonly additio
  * Answers for the cluster's domain and the reverse zones by Kubernetes DNS-based service discovery 1.1.0.
  * An ExternalName leads on to its target, which is resolved by the whole chain and added to the answer.
  */
-export function kubernetesPlugin({ zone, index, isReady, ttlSeconds }: KubernetesPluginOptions): Plugin {
+export function kubernetesPlugin({
+  zone,
+  index,
+  isReady,
+  ttlSeconds,
+  reverseZones = ['in-addr.arpa', 'ip6.arpa'],
+  fallthrough = [],
+  pods = 'disabled',
+}: KubernetesPluginOptions): Plugin {
   const record = <T extends RecordType>(name: string, type: T, data: unknown): Answer =>
     ({ name, type, class: 'IN', ttl: ttlSeconds, data }) as unknown as Answer
 
@@ -49,6 +71,7 @@ export function kubernetesPlugin({ zone, index, isReady, ttlSeconds }: Kubernete
   function lookUp(labels: readonly string[], asked: string, type: RecordType): Found {
     if (labels.length === 0) return { records: type === 'SOA' ? [soa(zone)] : type === 'NS' ? [record(asked, 'NS', `ns.dns.${zone}`)] : [] }
     if (labels.length === 1 && labels[0] === 'dns-version') return { records: type === 'TXT' ? [record(asked, 'TXT', schemaVersion)] : [] }
+    if (labels.at(-1) === 'pod' && pods === 'insecure') return atPod(labels.slice(0, -1), asked, type)
     if (labels.at(-1) !== 'svc') return 'nothing'
     const [namespace, service, ...below] = labels.slice(0, -1).reverse()
     if (namespace === undefined) return { records: [] }
@@ -60,6 +83,13 @@ export function kubernetesPlugin({ zone, index, isReady, ttlSeconds }: Kubernete
     if (below[0]?.startsWith('_'))
       return portsOf(records, { serviceName, asked, type, port: below[1], protocol: below[0].slice(1), depth: below.length })
     return below.length === 1 ? atEndpoint(records, below[0]!, asked, type) : 'nothing'
+  }
+
+  /** Specification 1.1.0 leaves Pod records out; this is what the usual server answers by `pods insecure`. */
+  function atPod([label, ...below]: readonly string[], asked: string, type: RecordType): Found {
+    if (label === undefined || below.length === 0) return { records: [] }
+    const address = /^\d+-\d+-\d+-\d+$/.test(label) ? label.replaceAll('-', '.') : label.replaceAll('-', ':')
+    return below.length > 1 || !isIP(address) ? 'nothing' : { records: addressRecords(asked, type, [address]) }
   }
 
   function atService(records: ServiceRecords, asked: string, type: RecordType): Found {
@@ -118,7 +148,12 @@ export function kubernetesPlugin({ zone, index, isReady, ttlSeconds }: Kubernete
     }
   }
 
-  function reverseLookUp(address: string, asked: string, type: RecordType): Found {
+  /** Of a name in lower case at or below the zone. */
+  const labelsOf = (name: string): readonly string[] => (name === zone ? [] : name.slice(0, -zone.length - 1).split('.'))
+
+  function reverseLookUp(name: string, asked: string, type: RecordType): Found {
+    const address = addressOfReverseName(name)
+    if (address === undefined || address === 'partial') return { records: [] }
     const names = index.reverse(address)
     if (names.length === 0) return 'nothing'
     if (type !== 'PTR') return { records: [] }
@@ -160,26 +195,39 @@ export function kubernetesPlugin({ zone, index, isReady, ttlSeconds }: Kubernete
       (depth: number): Resolve =>
       async query => {
         const name = query.name.toLowerCase()
-        const address = addressOfReverseName(name)
-        const isBelowZone = name === zone || name.endsWith(`.${zone}`)
-        if (!isBelowZone && address === undefined) return next(query)
+        const served = closestZone(name, [zone, ...reverseZones])
+        if (served === undefined) return next(query)
         if (!isReady()) return emptyReply('SERVFAIL')
         const ask = (target: string): Promise<Reply> =>
           depth >= longestChain ? Promise.resolve(emptyReply('SERVFAIL')) : resolve(depth + 1)({ ...query, name: target })
-        if (isBelowZone) {
-          const labels = name === zone ? [] : name.slice(0, -zone.length - 1).split('.')
-          return answer(lookUp(labels, query.name, query.type), zone, query.type, ask)
-        }
-        const apex = name.endsWith('in-addr.arpa') ? 'in-addr.arpa' : 'ip6.arpa'
-        return answer(
-          address === undefined || address === 'partial' ? { records: [] } : reverseLookUp(address, query.name, query.type),
-          apex,
-          query.type,
-          ask,
-        )
+        const found = served === zone ? lookUp(labelsOf(name), query.name, query.type) : reverseLookUp(name, query.name, query.type)
+        if (found === 'nothing' && closestZone(name, fallthrough) !== undefined) return next(query)
+        return answer(found, served, query.type, ask)
       }
     return resolve(0)
   }
 }
 
 const familyOf = (address: string): 'A' | 'AAAA' => (address.includes(':') ? 'AAAA' : 'A')
+
+const isReverse = (zone: string): boolean => closestZone(zone, ['in-addr.arpa', 'ip6.arpa']) !== undefined
+
+export const kubernetesHandler = singleHandler('kubernetes', (directive, { index, isReady, block }) => {
+  const options = optionsOf(directive, 'ttl', 'pods', 'fallthrough')
+  const ttlSeconds = numberOption(options.get('ttl'), { from: 0, to: 3600 }, 5)
+  const pods = podsOf(options.get('pods'))
+  const zones = directive.args.length > 0 ? directive.args.map(normalZone) : block.zones.map(({ zone }) => zone)
+  const [zone = '', second] = zones.filter(each => !isReverse(each))
+  if (zone === '') throw directiveError(directive, 'names no zone of the cluster, as cluster.local')
+  if (second !== undefined) throw directiveError(directive, `serves one zone of the cluster; ${zone} and ${second} are two`)
+  const fallthrough = fallthroughZones(options.get('fallthrough'))
+  return kubernetesPlugin({ zone, index, isReady, ttlSeconds, pods, fallthrough, reverseZones: zones.filter(isReverse) })
+})
+
+function podsOf(option: Directive | undefined): PodRecords {
+  if (option === undefined) return 'disabled'
+  const [text] = atMost(option, 1)
+  const pods = podRecords.find(each => each === text)
+  if (pods === undefined) throw directiveError(option, `${text ?? 'nothing'} is not there; write ${podRecords.join(' or ')}`)
+  return pods
+}

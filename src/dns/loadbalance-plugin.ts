@@ -1,3 +1,6 @@
+import { directiveError } from './corefile.js'
+import { atMost, optionsOf } from './directive-options.js'
+import { singleHandler } from './handler.js'
 import type { Plugin } from './resolve.js'
 
 /** Shuffles the A and AAAA records of an answer; what leads to them (CNAME) stays in front. */
@@ -14,3 +17,10 @@ export function loadbalancePlugin(random: () => number = Math.random): Plugin {
     return { ...reply, answers: [...reply.answers.filter(record => !isAddress(record)), ...addresses] }
   }
 }
+
+export const loadbalanceHandler = singleHandler('loadbalance', directive => {
+  optionsOf(directive)
+  const [policy = 'round_robin'] = atMost(directive, 1)
+  if (policy !== 'round_robin') throw directiveError(directive, `no policy ${policy}; there is round_robin`)
+  return loadbalancePlugin()
+})

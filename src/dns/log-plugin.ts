@@ -1,3 +1,5 @@
+import { atMost, optionsOf } from './directive-options.js'
+import { singleHandler } from './handler.js'
 import type { Plugin, Query, Reply } from './resolve.js'
 
 /** Tells `onReply` of every question that was answered, and how long it took. */
@@ -9,3 +11,9 @@ export function logPlugin(onReply: (query: Query, reply: Reply, tookMs: number) 
     return reply
   }
 }
+
+export const logHandler = singleHandler('log', (directive, { onReply }) => {
+  atMost(directive, 0)
+  optionsOf(directive)
+  return logPlugin(onReply)
+})
