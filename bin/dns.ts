@@ -1,4 +1,5 @@
 /** The cluster's name server, as it runs in its Pod: dns.js --zone cluster.local [--address 0.0.0.0] [--port 53], or by a Corefile: dns.js --conf FILE [--kubeconfig FILE]. */
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 
@@ -6,12 +7,12 @@ import { endpointslices, services } from '../src/api/generated/resources.js'
 import { createClient } from '../src/client/http-client.js'
 import { createInformer } from '../src/client/http-informer.js'
 import { inClusterConfig, loadKubeconfig } from '../src/client/kubeconfig.js'
-import { buildServers } from '../src/dns/build-servers.js'
+import { buildServers, type DnsServers } from '../src/dns/build-servers.js'
+import { createDnsMetrics } from '../src/dns/dns-metrics.js'
 import { errorsPlugin } from '../src/dns/errors-plugin.js'
 import { kubernetesPlugin } from '../src/dns/kubernetes-plugin.js'
 import { chain, type Query, type Reply, refuse } from '../src/dns/resolve.js'
-import { serveDns } from '../src/dns/serve-dns.js'
-import { serveHealth } from '../src/dns/serve-health.js'
+import { runServers } from '../src/dns/run-servers.js'
 import { indexZone } from '../src/dns/zone-index.js'
 
 const { values: options } = parseArgs({
@@ -30,6 +31,11 @@ const { values: options } = parseArgs({
 const log = pino({ name: 'dns' })
 const stop = new AbortController()
 const onError = (error: unknown): void => log.error(error)
+const onFatal = (error: unknown): void => {
+  log.fatal(error)
+  process.exitCode = 1
+  stop.abort()
+}
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort())
 
 const client = createClient(options.kubeconfig === undefined ? inClusterConfig() : loadKubeconfig(options.kubeconfig))
@@ -38,32 +44,37 @@ const sliceInformer = createInformer(client, endpointslices, { onError })
 const isReady = (): boolean => serviceInformer.isSynced && sliceInformer.isSynced
 
 const index = indexZone(serviceInformer, sliceInformer)
-const onReply = ({ name, type, transport }: Query, { rcode }: Reply, tookMs: number): void =>
-  log.info({ name, type, transport, rcode, tookMs })
-const { servers, healthPort, readyPort } =
-  options.conf === undefined
-    ? {
-        servers: [
-          {
-            port: Number(options.port),
-            resolve: chain(
-              [
-                errorsPlugin(onError),
-                kubernetesPlugin({ zone: options.zone.toLowerCase(), index, isReady, ttlSeconds: Number(options.ttl) }),
-              ],
-              refuse,
-            ),
-          },
-        ],
-        healthPort: Number(options['health-port']),
-        readyPort: Number(options['ready-port']),
-      }
-    : buildServers(options.conf, { index, isReady, onError, onReply }, stop.signal)
+const metrics = createDnsMetrics()
+const onReply = ({ name, type, transport, client }: Query, { rcode }: Reply, tookMs: number): void =>
+  log.info({ name, type, transport, client, rcode, tookMs })
 
-const running = [serviceInformer.run(stop.signal), sliceInformer.run(stop.signal)]
-if (healthPort !== undefined) await serveHealth({ port: healthPort, path: '/health', isGood: () => true }, stop.signal)
-if (readyPort !== undefined) await serveHealth({ port: readyPort, path: '/ready', isGood: isReady }, stop.signal)
-const ports = await Promise.all(servers.map(server => serveDns({ address: options.address, ...server, onError }, stop.signal)))
-log.info({ ports }, 'serving')
-await Promise.all(running)
+/** Without a Corefile: the cluster's zone alone. */
+function plainServers(): DnsServers {
+  const kubernetes = kubernetesPlugin({ zone: options.zone.toLowerCase(), index, isReady, ttlSeconds: Number(options.ttl) })
+  return {
+    servers: [{ port: Number(options.port), resolve: chain([errorsPlugin(onError), kubernetes], refuse) }],
+    health: { port: Number(options['health-port']), lameduckMs: 0 },
+    readyPort: Number(options['ready-port']),
+    metricsPort: undefined,
+    reloadMs: undefined,
+  }
+}
+
+const { conf } = options
+const ended = new AbortController()
+const following = [serviceInformer.run(ended.signal), sliceInformer.run(ended.signal)]
+await runServers(
+  {
+    version: () => (conf === undefined ? '' : readFileSync(conf, 'utf8')),
+    build: signal =>
+      conf === undefined ? plainServers() : buildServers(conf, { index, isReady, metrics, onError, onFatal, onReply }, signal),
+    address: options.address,
+    isReady,
+    metrics,
+    onError,
+    onServing: ports => log.info({ ports }, 'serving'),
+  },
+  stop.signal,
+).finally(() => ended.abort())
+await Promise.all(following)
 client.close()

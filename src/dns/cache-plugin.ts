@@ -1,8 +1,10 @@
 import type { Answer } from 'dns-packet'
 
-import { atMost, optionsOf, wholeNumber } from './directive-options.js'
+import { type Directive, directiveError } from './corefile.js'
+import { atMost, wholeNumber } from './directive-options.js'
 import { singleHandler } from './handler.js'
 import type { Plugin, Reply } from './resolve.js'
+import { closestZone, normalZone } from './zones.js'
 
 export interface CacheOptions {
   /** The longest a positive and a negative answer is kept. */
@@ -10,6 +12,8 @@ export interface CacheOptions {
   readonly denialSeconds: number
   /** The most answers kept of each sort; the one stored first goes first. */
   readonly capacity: number
+  /** Zones of which no positive and no negative answers are kept. */
+  readonly uncached?: { readonly success: readonly string[]; readonly denial: readonly string[] }
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
 }
@@ -20,16 +24,19 @@ interface Entry {
   readonly expiresMs: number
 }
 
+const nowhere = { success: [], denial: [] }
+
 /** Keeps answers as long as their records live (RFC 2308 for negative ones), with the time that has passed taken off their TTL. */
-export function cachePlugin({ successSeconds, denialSeconds, capacity, now }: CacheOptions): Plugin {
+export function cachePlugin({ successSeconds, denialSeconds, capacity, uncached = nowhere, now }: CacheOptions): Plugin {
   const positive = new Map<string, Entry>()
   const negative = new Map<string, Entry>()
 
-  function store(key: string, reply: Reply): void {
+  function store(key: string, name: string, reply: Reply): void {
     if (reply.rcode !== 'NOERROR' && reply.rcode !== 'NXDOMAIN') return
     const isPositive = reply.rcode === 'NOERROR' && reply.answers.length > 0
     const soa = reply.authorities.find(record => record.type === 'SOA')
     if (!isPositive && soa?.type !== 'SOA') return // Without an SOA nobody said how long the denial holds.
+    if (closestZone(name, isPositive ? uncached.success : uncached.denial) !== undefined) return
     const limit = isPositive ? successSeconds : Math.min(denialSeconds, soa?.type === 'SOA' ? (soa.data.minimum ?? 0) : 0)
     const seconds = Math.min(limit, ...recordsOf(reply).map(ttlOf))
     if (seconds <= 0) return
@@ -40,13 +47,14 @@ export function cachePlugin({ successSeconds, denialSeconds, capacity, now }: Ca
   }
 
   return next => async query => {
-    const key = `${query.type} ${query.name.toLowerCase()}`
+    const name = query.name.toLowerCase()
+    const key = `${query.type} ${name}`
     const entry = positive.get(key) ?? negative.get(key)
     if (entry && now() < entry.expiresMs) return aged(entry.reply, Math.floor((now() - entry.storedMs) / 1000), query.name)
     positive.delete(key)
     negative.delete(key)
     const reply = await next(query)
-    store(key, reply)
+    store(key, name, reply)
     return reply
   }
 }
@@ -68,13 +76,24 @@ function aged(reply: Reply, seconds: number, asked: string): Reply {
 const usual = { capacity: 9984, successSeconds: 3600, denialSeconds: 1800 }
 
 export const cacheHandler = singleHandler('cache', directive => {
-  optionsOf(directive)
   const [text] = atMost(directive, 1)
   const longest = text === undefined ? usual.successSeconds : wholeNumber(directive, text, { from: 1, to: 86_400 })
   return cachePlugin({
     successSeconds: longest,
     denialSeconds: Math.min(longest, usual.denialSeconds),
     capacity: usual.capacity,
+    uncached: { success: disabledZones(directive, 'success'), denial: disabledZones(directive, 'denial') },
     now: () => performance.now(),
   })
 })
+
+/** The zones of the lines `disable success|denial [ZONES…]`; all when one names none. */
+function disabledZones(directive: Directive, sort: 'success' | 'denial'): readonly string[] {
+  return directive.block.flatMap(option => {
+    if (option.name !== 'disable') throw directiveError(option, 'is no option of cache here; there is disable')
+    const [named, ...zones] = option.args
+    if (named !== 'success' && named !== 'denial') throw directiveError(option, `${named ?? 'nothing'} is neither success nor denial`)
+    if (named !== sort) return []
+    return zones.length === 0 ? [''] : zones.map(normalZone)
+  })
+}

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 
+import { parseGoDuration } from '../base/time/go-duration.js'
 import { nearestWord } from '../base/yaml/nearest-word.js'
 import { type Directive, directiveError } from './corefile.js'
 import { normalZone } from './zones.js'
@@ -59,4 +60,11 @@ export function textOfFile(directive: Directive, path: string): string {
   } catch (error) {
     throw directiveError(directive, `${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
   }
+}
+
+/** Milliseconds of a duration, as `5s`. Errors: CONFIG_INVALID for what is none and below `from`. */
+export function duration(directive: Directive, text: string, from: number): number {
+  const ms = parseGoDuration(text)
+  if (ms === undefined || ms < from) throw directiveError(directive, `${text} is no duration of at least ${from / 1000}s, as 30s`)
+  return ms
 }

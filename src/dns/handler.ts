@@ -1,4 +1,6 @@
+import type { PodwireError } from '../base/errors/podwire-error.js'
 import { type Directive, directiveError, type ServerBlock } from './corefile.js'
+import type { DnsMetrics } from './dns-metrics.js'
 import type { Plugin, Query, Reply } from './resolve.js'
 import type { ZoneIndex } from './zone-index.js'
 
@@ -7,6 +9,9 @@ export interface ChainParts {
   readonly index: ZoneIndex
   readonly isReady: () => boolean
   readonly onError: (error: unknown) => void
+  /** The server must not go on. */
+  readonly onFatal: (error: PodwireError) => void
+  readonly metrics: DnsMetrics
   readonly onReply: (query: Query, reply: Reply, tookMs: number) => void
 }
 

@@ -6,6 +6,8 @@ export interface Query {
   readonly name: string
   readonly type: RecordType
   readonly transport: 'udp' | 'tcp'
+  /** The address of who asks; absent when the question did not come over the network. */
+  readonly client?: string
 }
 
 /** RFC 1035, section 4.1.1, and RFC 2136 for REFUSED's neighbours. */

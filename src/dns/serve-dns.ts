@@ -24,7 +24,8 @@ export async function serveDns({ address, port, resolve, onError }: ServeDnsOpti
     clients.add(socket)
     socket.on('close', () => clients.delete(socket))
     // A client that goes away in the middle ends its stream early; that is its right.
-    serveTcpClient(socket, resolve).catch(error => {
+    const { remoteAddress: client } = socket
+    serveTcpClient(socket, query => resolve(client === undefined ? query : { ...query, client })).catch(error => {
       if (!socket.destroyed) onError(error)
     })
   })
@@ -38,7 +39,7 @@ export async function serveDns({ address, port, resolve, onError }: ServeDnsOpti
   udp.on('message', (message, from) => {
     // The socket may have been closed while the answer was made.
     const send = (answer: Uint8Array) => void (signal.aborted || udp.send(answer, from.port, from.address))
-    answerDatagram(message, from.port, resolve, send).catch(onError)
+    answerDatagram(message, from.port, query => resolve({ ...query, client: from.address }), send).catch(onError)
   })
   udp.on('error', onError)
   udp.bind(boundPort, address)

@@ -6,6 +6,8 @@ import t from 'tap'
 
 import { buildServers } from '../../../src/dns/build-servers.js'
 import { cachePlugin } from '../../../src/dns/cache-plugin.js'
+import { createDnsMetrics } from '../../../src/dns/dns-metrics.js'
+import type { ChainParts } from '../../../src/dns/handler.js'
 import { emptyReply, type Resolve } from '../../../src/dns/resolve.js'
 import { serveDns } from '../../../src/dns/serve-dns.js'
 import { indexZone } from '../../../src/dns/zone-index.js'
@@ -16,11 +18,12 @@ const folder = t.testdir()
 const stop = new AbortController()
 t.teardown(() => stop.abort())
 
-function build(text: string) {
+function build(text: string, parts: Partial<ChainParts> = {}) {
   const file = join(folder, 'Corefile')
   writeFileSync(file, text)
   const index = indexZone(objectSource(clusterServices), objectSource(clusterSlices))
-  return buildServers(file, { index, isReady: () => true, onError: () => undefined, onReply: () => undefined }, stop.signal)
+  const quiet = { onError: () => undefined, onReply: () => undefined, onFatal: () => undefined }
+  return buildServers(file, { index, isReady: () => true, metrics: createDnsMetrics(), ...quiet, ...parts }, stop.signal)
 }
 const ask = (resolve: Resolve, name: string, type: RecordType = 'A') => resolve({ name, type, transport: 'udp' })
 const only = (text: string): Resolve => build(text).servers[0]!.resolve
@@ -28,7 +31,7 @@ const only = (text: string): Resolve => build(text).servers[0]!.resolve
 t.test('the cluster answers for its zone, another server for the rest', async t => {
   const onError = (error: unknown) => t.fail(String(error))
   const port = await serveDns({ address: '127.0.0.1', port: 0, resolve: dnsCluster().resolve, onError }, stop.signal)
-  const { servers, healthPort, readyPort } = build(`.:5353 {
+  const { servers, health, readyPort } = build(`.:5353 {
     forward . 127.0.0.1:${port} # order in the file does not matter
     kubernetes lab.test { ttl 30 }
     cache 30
@@ -38,7 +41,7 @@ t.test('the cluster answers for its zone, another server for the rest', async t 
   }`)
   const [{ resolve, port: own }] = servers as [(typeof servers)[number]]
   t.equal(own, 5353)
-  t.strictSame([healthPort, readyPort], [undefined, undefined])
+  t.strictSame([health, readyPort], [undefined, undefined])
   t.match(await ask(resolve, 'web.shop.svc.lab.test'), { rcode: 'NOERROR', answers: [{ data: '10.96.0.20', ttl: 30 }] })
   t.match(await ask(resolve, 'web.shop.svc.cluster.local'), { rcode: 'NOERROR', answers: [{ data: '10.96.0.20' }] })
   t.equal((await ask(resolve, 'nobody.shop.svc.cluster.local')).rcode, 'NXDOMAIN')
@@ -62,6 +65,10 @@ t.test('what is no Corefile of ours is refused by its place', async t => {
     ['.:53 {\n  rewrite type A AAAA\n}', /Corefile:2:3: rewrite: rewrites names only, not type/],
     ['.:53 {\n  rewrite name regex ( x\n}', /Corefile:2:3: rewrite: Invalid regular expression/],
     ['a.test {\n}\nA.test. {\n}', /Corefile:3:1: a.test.:53 is served by the block at .*Corefile:1:1 already/],
+    ['.:53 {\n  health {\n    lameduck long\n  }\n}', /Corefile:3:5: lameduck: long is no duration/],
+    ['.:53 {\n  reload 1s\n}', /Corefile:2:3: reload: 1s is no duration of at least 2s/],
+    ['a.test {\n  prometheus :1\n}\nb.test {\n  prometheus :2\n}', /Corefile:5:3: prometheus: is another port than at .*Corefile:2:3/],
+    ['.:53 {\n  cache {\n    disable all\n  }\n}', /Corefile:3:5: disable: all is neither success nor denial/],
     ['# nothing', /Corefile has no server block/],
   ] as const)
     t.throws(() => build(text), { code: 'CONFIG_INVALID', message })
@@ -84,7 +91,7 @@ t.test('the cache keeps an answer for its TTL, older each time', async t => {
 })
 
 t.test('the longest zone of a port answers, and every port is served', async t => {
-  const { servers, healthPort, readyPort } = build(`
+  const { servers, health, readyPort } = build(`
     . { 
       hosts { 
         192.0.2.1 any.test
@@ -97,7 +104,7 @@ t.test('the longest zone of a port answers, and every port is served', async t =
       }
       ready :8282
     }`)
-  t.strictSame([servers.map(({ port }) => port), healthPort, readyPort], [[53, 5353], 8080, 8282])
+  t.strictSame([servers.map(({ port }) => port), health?.port, readyPort], [[53, 5353], 8080, 8282])
   const [usual, second] = servers.map(({ resolve }) => resolve) as [Resolve, Resolve]
   t.match(await ask(usual, 'any.test'), { answers: [{ data: '192.0.2.1' }] })
   t.match(await ask(usual, 'any.SHOP.test'), { answers: [{ name: 'any.SHOP.test', data: '192.0.2.2' }] })
@@ -175,4 +182,63 @@ t.test('Pods by their address, and names that are none of the cluster', async t 
   t.equal((await ask(resolve, '1.2.0.192.in-addr.arpa', 'PTR')).rcode, 'REFUSED', 'no zone of the cluster')
   const without = only('.:53 {\n  kubernetes lab.test\n}')
   t.equal((await ask(without, '10-244-1-5.shop.pod.lab.test')).rcode, 'NXDOMAIN')
+})
+
+t.test('the Corefile that clusters come with is served', async t => {
+  const metrics = createDnsMetrics()
+  const resolvConf = join(folder, 'resolv.conf')
+  writeFileSync(resolvConf, 'nameserver 192.0.2.1\n')
+  const served = build(
+    `.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . ${resolvConf} {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    reload
+    loadbalance
+}`,
+    { metrics },
+  )
+  t.match(served, { health: { port: 8080, lameduckMs: 5000 }, readyPort: 8181, metricsPort: 9153, reloadMs: 30_000 })
+  t.match(await ask(served.servers[0]!.resolve, 'web.shop.svc.cluster.local'), { answers: [{ data: '10.96.0.20', ttl: 30 }] })
+  await ask(served.servers[0]!.resolve, 'nobody.shop.svc.cluster.local')
+  const text = await metrics.registry.metrics()
+  t.match(text, 'coredns_dns_requests_total{server="dns://:53",zone=".",view="",proto="udp",family="1",type="A"} 2')
+  t.match(text, 'coredns_dns_responses_total{server="dns://:53",zone=".",view="",rcode="NXDOMAIN",plugin=""} 1')
+  t.match(text, 'coredns_dns_request_duration_seconds_count{server="dns://:53",zone=".",view=""} 2')
+})
+
+t.test('answers of a zone whose cache is off are asked for each time', async t => {
+  let asked = 0
+  const uncached = { success: ['off.test'], denial: [] }
+  const resolve = cachePlugin({ successSeconds: 60, denialSeconds: 60, capacity: 9, uncached, now: () => 0 })(({ name }) => {
+    asked++
+    return Promise.resolve({ ...emptyReply('NOERROR'), answers: [{ name, type: 'A', ttl: 5, data: '192.0.2.1' }] })
+  })
+  for (const name of ['a.off.test', 'a.off.test', 'a.on.test', 'a.on.test']) await ask(resolve, name)
+  t.equal(asked, 3)
+})
+
+t.test('a server that forwards to itself finds that out', async t => {
+  let resolve: Resolve = () => Promise.resolve(emptyReply('REFUSED'))
+  const onError = (error: unknown) => t.fail(String(error))
+  const port = await serveDns({ address: '127.0.0.1', port: 0, resolve: query => resolve(query), onError }, stop.signal)
+  const found = new Promise(onFatal => {
+    resolve = build(`.:53 {\n  loop\n  forward . 127.0.0.1:${port}\n}`, { onFatal }).servers[0]!.resolve
+  })
+  t.match(await found, { code: 'CONFIG_INVALID', message: /come back to this server/ })
 })
