@@ -178,7 +178,7 @@ const endedWell = (stream: ClientHttp2Stream): boolean =>
 function watchOver(session: ClientHttp2Session): void {
   let answered = true
   const timer = setInterval(() => {
-    if (session.connecting) return
+    if (session.connecting || session.destroyed) return // Between destroy() and 'close' a ping would throw.
     if (!answered) {
       session.destroy(new Error(`no answer to a ping within ${pingIntervalMs} ms`))
       return

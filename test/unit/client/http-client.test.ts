@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { configmaps, nodes, pods } from '../../../src/api/generated/resources.js'
 import { isPodwireError } from '../../../src/base/errors/podwire-error.js'
@@ -216,4 +217,14 @@ t.test('an abort counts at whatever moment it comes', async t => {
     stop.abort(new Error('enough'))
     await t.rejects(next, { message: 'enough' }, `after ${turns} turns`)
   }
+})
+
+t.test('a ping that falls due while the connection closes is left out', async t => {
+  const { url } = await withServer(t, (_request, response) => response.end('{"items":[]}'))
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const client = createClient({ server: url, namespace: 'mine' })
+  await client.list(pods, {})
+  client.close()
+  t.doesNotThrow(() => mock.timers.tick(60_000))
 })
