@@ -30,6 +30,8 @@ export interface PreparedCase {
 export interface BenchCase {
   /** Unique in its workload: `ADD`, `one change`. */
   readonly name: string
+  /** The part of the workload that it belongs to, of those that the workload names. */
+  readonly part?: string
   /** What the case was sized by, for plots: `{ services: 10000 }`. */
   readonly parameters?: Readonly<Record<string, string | number>>
   readonly metrics: readonly MetricRecord[]
@@ -46,6 +48,8 @@ export interface Workload {
   readonly name: string
   /** One line for `podwire bench --help`. */
   readonly summary: string
+  /** Parts that may be run alone, `--NAME`, with a line for the help each. */
+  readonly parts?: Readonly<Record<string, string>>
   /** The cases in the order in which they run. */
   cases(context: BenchContext): readonly BenchCase[]
 }

@@ -9,20 +9,28 @@ export function benchTable(record: BenchRecord): string {
   return `${head}${record.cases.map(caseText).join('')}${partial}`
 }
 
+/** More metrics than these do not fit beside each other on a terminal. */
+const metricsAbreast = 2
+
 function caseText(benchCase: CaseRecord): string {
-  const { name, parameters, metrics, arms, rounds, baseline } = benchCase
+  const { name, parameters, metrics, rounds, baseline } = benchCase
   const sizes = Object.entries(parameters).map(([key, value]) => `${value} ${key}`)
-  const header = [
-    'arm',
-    ...metrics.flatMap(({ name: metric, unit }) => [metric === unit ? metric : `${metric} (${unit})`, `× ${baseline}`]),
-  ]
-  const rows = arms.map(arm => [arm.name, ...metrics.flatMap(metric => cells(arm, metric))])
+  const unsaid = sizes.filter(size => !name.toLowerCase().includes(size))
   const notes = [
     ...benchCase.missing.map(({ arm, why }) => `${arm} was left out: ${why}`),
     ...benchCase.voided.map(metric => `VOID: ${metric} of ${baseline} differs from itself; the machine was not still, run again`),
   ]
-  const title = `\n${[name, ...sizes].join(', ')} (${rounds} ${rounds === 1 ? 'round' : 'rounds'})\n`
-  return `${title}${textTable(header, rows)}${notes.map(note => `${note}\n`).join('')}`
+  const title = `\n${[name, ...unsaid].join(', ')} (${rounds} ${rounds === 1 ? 'round' : 'rounds'})\n`
+  const tables = metrics.length <= metricsAbreast ? [metrics] : metrics.map(metric => [metric])
+  return `${title}${tables.map(each => metricTable(benchCase, each)).join('\n')}${notes.map(note => `${note}\n`).join('')}`
+}
+
+function metricTable({ arms, baseline }: CaseRecord, metrics: readonly MetricRecord[]): string {
+  const header = ['arm', ...metrics.flatMap(({ name }) => [name, `× ${baseline}`])]
+  return textTable(
+    header,
+    arms.map(arm => [arm.name, ...metrics.flatMap(metric => cells(arm, metric))]),
+  )
 }
 
 function cells(arm: ArmRecord, { name, unit }: MetricRecord): readonly string[] {

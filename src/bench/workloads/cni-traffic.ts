@@ -1,10 +1,9 @@
-import { once } from 'node:events'
 import { z } from 'zod'
 
 import { builtProgram } from '../../kernel/built-program.js'
-import type { StartedProcess } from '../../kernel/host.js'
 import { localMachine } from '../../kernel/local-machine.js'
 import { directPods, handMadeNodes, type PodNodes, type PodWay, podwireNodes, routedPods } from '../pod-nodes.js'
+import { untilItListens } from '../until-it-listens.js'
 import { type Arm, type BenchCase, type PreparedCase, type Scale, timed } from '../workload.js'
 
 const byHand = 'by hand'
@@ -94,12 +93,6 @@ async function serve(nodes: PodNodes, to: 'near' | 'far', signal: AbortSignal): 
     throw error
   }
   return stop
-}
-
-async function untilItListens({ stdout }: StartedProcess, signal: AbortSignal): Promise<void> {
-  let said = ''
-  while (stdout !== undefined && !/listening/i.test(said)) said += String((await once(stdout, 'data', { signal }))[0])
-  stdout?.resume()
 }
 
 const Throughput = z.object({ end: z.object({ sum_received: z.object({ bits_per_second: z.number() }) }) })

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { PodwireError } from '../../base/errors/podwire-error.js'
-import type { Scale, Workload } from '../../bench/workload.js'
+import type { BenchCase, Scale, Workload } from '../../bench/workload.js'
 import { benchTable } from '../bench-table.js'
 import { withInterrupt } from '../interrupt.js'
 import { outputOption, requireRoot } from '../lab-option.js'
@@ -28,8 +28,9 @@ export function benchCommand(parts: Parts, done: (exitStatus: number) => void): 
 }
 
 function workloadCommand(workload: Workload, parts: Parts, done: (exitStatus: number) => void): Command {
-  return new Command(workload.name)
-    .description(workload.summary)
+  const command = new Command(workload.name).description(workload.summary)
+  for (const [part, summary] of Object.entries(workload.parts ?? {})) command.option(`--${part}`, summary)
+  return command
     .addOption(new Option('--quick', 'few rounds, small sizes: about a minute').conflicts('full'))
     .option('--full', 'many rounds, all sizes: for publication')
     .option('--case <name...>', 'only these cases')
@@ -46,8 +47,11 @@ function workloadCommand(workload: Workload, parts: Parts, done: (exitStatus: nu
       const record = await withInterrupt(terminal, 'nothing: whole rounds are written', signal =>
         progress.phase(`Benchmark ${workload.name}`, async say => {
           const context = { scale, givenArms: options.arm ?? new Map<string, string>(), say }
-          assertCases(workload, workload.cases(context), options.case)
-          const { case: only, rounds, seed } = options
+          const cases = workload.cases(context)
+          assertCases(workload, cases, options.case)
+          const chosen = Object.keys(workload.parts ?? {}).filter(part => command.getOptionValue(part) === true)
+          const only = options.case ?? (chosen.length === 0 ? undefined : namesOfParts(cases, chosen))
+          const { rounds, seed } = options
           return parts.runWorkload(
             {
               workload,
@@ -69,6 +73,9 @@ function workloadCommand(workload: Workload, parts: Parts, done: (exitStatus: nu
       done(record.isPartial || record.cases.some(({ voided }) => voided.length > 0) ? 1 : 0)
     })
 }
+
+const namesOfParts = (cases: readonly BenchCase[], parts: readonly string[]): readonly string[] =>
+  cases.filter(({ part }) => part !== undefined && parts.includes(part)).map(({ name }) => name)
 
 function assertCases(workload: Workload, cases: readonly { readonly name: string }[], only: readonly string[] | undefined): void {
   const unknown = only?.find(wanted => !cases.some(({ name }) => name === wanted))
