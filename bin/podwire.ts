@@ -93,7 +93,9 @@ const seconds = (ms: number): number => Math.ceil(ms / 1000)
 /** A lab as flows see it, in the modes it has now. */
 async function flowLab({ spec, hosts }: Lab, client: Client, signal: AbortSignal): Promise<FlowLab> {
   const modes = await modesOfLab(spec, client, signal)
-  return { client, hosts, lab: { name: spec.name, substrate: 'netns', segments: 1 + spec.underlay.segments.length, ...modes } }
+  const { name, ipFamily, underlay } = spec
+  const dualStack = ipFamily === 'dual'
+  return { client, hosts, lab: { name, substrate: 'netns', segments: 1 + underlay.segments.length, dualStack, ...modes } }
 }
 
 const parts: Parts = {

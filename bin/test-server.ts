@@ -1,7 +1,7 @@
 /**
  * The server in `podwire/toolbox` that tells what it saw of its client. It imports nothing of podwire's.
  *
- *   node /podwire/test-server.js [--http 8080] [--tcp 9000] [--udp 9001] [--address 0.0.0.0] [--linger-ms 0]
+ *   node /podwire/test-server.js [--http 8080] [--tcp 9000] [--udp 9001] [--address ::] [--linger-ms 0]
  *
  * Without ports it serves HTTP on $PORT or 8080. A port flag may be given several times. `--linger-ms`: how long it goes on serving after SIGTERM.
  *
@@ -19,11 +19,11 @@
  *          /exit/N            answers, then ends the process with status N
  *   tcp    one answer a line received, with the line as "echo"
  *   udp    one answer a datagram, with its text as "echo"
- * On start it prints one line a socket: "http 0.0.0.0:8080".
+ * On start it prints one line a socket: "http [::]:8080". On `::` it serves both families; IPv4 clients keep their usual form.
  */
 import { createSocket } from 'node:dgram'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, isIPv6, type Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
@@ -33,7 +33,7 @@ const { values } = parseArgs({
     http: { type: 'string', multiple: true },
     tcp: { type: 'string', multiple: true },
     udp: { type: 'string', multiple: true },
-    address: { type: 'string', default: '0.0.0.0' },
+    address: { type: 'string', default: '::' },
     'linger-ms': { type: 'string', default: '0' },
   },
 })
@@ -43,11 +43,14 @@ if (Object.values(ports).every(list => list.length === 0)) ports.http = [process
 const pod = process.env.POD_NAME ?? hostname()
 let isReady = true
 
+/** `::ffff:10.244.1.5` → `10.244.1.5` (RFC 4291, section 2.5.5.2). */
+const unmapped = (address: string | undefined): string | undefined => address?.replace(/^::ffff:(?=\d+\.)/, '')
+
 const seenBy = (protocol: string, socket: Socket) => ({
   pod,
   protocol,
-  client: { address: socket.remoteAddress, port: socket.remotePort },
-  server: { address: socket.localAddress, port: socket.localPort },
+  client: { address: unmapped(socket.remoteAddress), port: socket.remotePort },
+  server: { address: unmapped(socket.localAddress), port: socket.localPort },
 })
 
 function answerHttp(request: IncomingMessage, response: ServerResponse): void {
@@ -92,7 +95,7 @@ function answerLines(socket: Socket): void {
 }
 
 function announce(protocol: string, at: AddressInfo | string | null): void {
-  if (at !== null && typeof at !== 'string') console.log(`${protocol} ${at.address}:${at.port}`)
+  if (at !== null && typeof at !== 'string') console.log(`${protocol} ${isIPv6(at.address) ? `[${at.address}]` : at.address}:${at.port}`)
 }
 
 const closers: (() => void)[] = []
@@ -107,9 +110,9 @@ for (const port of ports.tcp) {
   closers.push(() => server.close())
 }
 for (const port of ports.udp) {
-  const socket = createSocket('udp4')
+  const socket = createSocket(isIPv6(values.address) ? 'udp6' : 'udp4')
   socket.on('message', (message, from) => {
-    const client = { address: from.address, port: from.port }
+    const client = { address: unmapped(from.address), port: from.port }
     socket.send(
       `${JSON.stringify({ pod, protocol: 'udp', client, server: socket.address(), echo: message.toString() })}\n`,
       from.port,

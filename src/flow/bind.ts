@@ -1,6 +1,7 @@
 import { endpointslices, pods, services } from '../api/generated/resources.js'
 import type { EndpointSlice, Pod, Service } from '../api/generated/types.js'
 import { PodwireError } from '../base/errors/podwire-error.js'
+import { type IpFamily, ipFamily, parseIp } from '../base/net/address.js'
 import type { Client } from '../client/client.js'
 import type { Bindings, Bound, BoundHost, BoundPod, BoundService } from './bound.js'
 import type { Binding, FlowTest } from './flow-test-schema.js'
@@ -65,7 +66,7 @@ async function bindOne({ alias, binding, bindings, client, facts }: BindOne, sig
     const [namespace, name] = binding.pod.split('/') as [string, string]
     return boundPod(await client.get(pods, { namespace, name }, signal), facts)
   }
-  if (binding.service !== undefined) return bindService(binding.service, binding.port, client, signal)
+  if (binding.service !== undefined) return bindService(binding.service, { wanted: binding.port, client, family: facts.family }, signal)
   if (binding.external !== undefined) {
     const host = facts.hosts.get(binding.external)
     if (host?.role !== 'external') throw missing(`the lab has no external host ${binding.external}`)
@@ -101,16 +102,23 @@ const isReady = (pod: Pod): boolean =>
   pod.metadata?.deletionTimestamp === undefined &&
   (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
 
+/** The Pod's address of one family. */
+export const podAddress = ({ status }: Pod, family: IpFamily): string | undefined =>
+  addressOf([status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)], family)
+
+const addressOf = (addresses: readonly (string | undefined)[], family: IpFamily): string | undefined =>
+  addresses.find(address => address !== undefined && address !== '' && address !== 'None' && ipFamily(parseIp(address)) === family)
+
 /** The Pod with its network namespace as its node's CNI plugin recorded it. NOT_FOUND when it has no address or no attachment. */
 export function boundPod(pod: Pod, facts: LabFacts): BoundPod {
   const key = keyOf(pod)
   const node = facts.hosts.get(pod.spec?.nodeName ?? '')
-  const ip = pod.status?.podIP
+  const ip = podAddress(pod, facts.family)
   const attachment = node?.attachments.find(
     ({ podNamespace, podName, ifname }) => `${podNamespace}/${podName}` === key && ifname === 'eth0',
   )
   if (node === undefined || ip === undefined || attachment === undefined) {
-    const lack = node === undefined ? 'node' : ip === undefined ? 'address' : 'network interface'
+    const lack = node === undefined ? 'node' : ip === undefined ? `IPv${facts.family} address` : 'network interface'
     throw new PodwireError('NOT_FOUND', `pod ${key} has no ${lack} yet`, { hint: `kubectl describe pod -n ${key.replace('/', ' ')}` })
   }
   const host = { ...node.host.enter(attachment.netns), name: key }
@@ -129,7 +137,13 @@ const boundHost = ({ name, address, host }: HostFacts, role: 'node' | 'external'
 export const nodeOfBound = (bound: Bound | undefined): string | undefined =>
   bound?.kind === 'pod' ? bound.node : bound?.kind === 'host' && bound.role === 'node' ? bound.key : undefined
 
-async function bindService(key: string, wanted: string | number | undefined, client: Client, signal: AbortSignal): Promise<BoundService> {
+interface BindService {
+  readonly wanted: string | number | undefined
+  readonly client: Client
+  readonly family: IpFamily
+}
+
+async function bindService(key: string, { wanted, client, family }: BindService, signal: AbortSignal): Promise<BoundService> {
   const [namespace, name] = key.split('/') as [string, string]
   const service = await client.get(services, { namespace, name }, signal)
   const ports = service.spec?.ports ?? []
@@ -141,16 +155,22 @@ async function bindService(key: string, wanted: string | number | undefined, cli
     )
   }
   const { items } = await client.list(endpointslices, { namespace, labelSelector: `kubernetes.io/service-name=${name}` }, signal)
-  const ip = service.spec?.clusterIP
+  const { clusterIP, clusterIPs = [] } = service.spec ?? {}
+  const ip = addressOf([clusterIP, ...clusterIPs], family)
+  if (ip === undefined && clusterIP !== 'None') {
+    throw new PodwireError('NOT_FOUND', `service ${key} has no IPv${family} ClusterIP`, {
+      hint: 'ipFamilyPolicy: PreferDualStack gives it one.',
+    })
+  }
   return {
     kind: 'service',
     key,
-    ip: ip === undefined || ip === '' || ip === 'None' ? undefined : ip,
+    ip,
     port: port.port,
     protocol: (port.protocol ?? 'TCP').toLowerCase() as BoundService['protocol'],
     nodePort: port.nodePort,
     isLocalOutside: service.spec?.externalTrafficPolicy === 'Local',
-    endpoints: items.flatMap(slice => endpointsOf(slice, port.name)),
+    endpoints: items.filter(({ addressType }) => addressType === `IPv${family}`).flatMap(slice => endpointsOf(slice, port.name)),
   }
 }
 

@@ -63,7 +63,7 @@ export function watchedPod({ key, node, host }: BoundPod, prober: Prober): Watch
  * Loopback addresses are looked at everywhere: only the namespaces of Pods have flows on them.
  */
 export function captureFilter(addresses: readonly string[]): string {
-  const hosts = [...new Set([...addresses, '127.0.0.1'])].map(ip => `host ${ip}`)
+  const hosts = [...new Set([...addresses, '127.0.0.1', '::1'])].map(ip => `host ${ip}`)
   return `(udp dst port 4789) or ((${hosts.join(' or ')}) and not tcp port 6443 and not tcp port 10250)`
 }
 

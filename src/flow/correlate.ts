@@ -3,7 +3,7 @@ import { inOrder, type Sighting } from './trace.js'
 
 /** What is known of an exchange by its sender. */
 export interface Exchange {
-  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6'
   /** The Pod or host that sent. */
   readonly sender: string
   /** The address it sent to. */
@@ -42,8 +42,11 @@ function isFirst(sighting: Sighting, { protocol, sender, target, sourcePort, siz
   if (!isLeaving(sighting) || owner !== sender || transport?.kind !== protocol || headers.dst !== target) return false
   if (transport.kind === 'tcp') return transport.sport === sourcePort && transport.flags === 'SYN'
   if (transport.kind === 'udp') return transport.sport === sourcePort
-  return transport.type === 8 && (size === undefined || subject.payloadLength === size)
+  return transport.type === echo[transport.kind].request && (size === undefined || subject.payloadLength === size)
 }
+
+/** ICMP types of an echo and its answer (RFC 792, RFC 4443). */
+const echo = { icmp: { request: 8, reply: 0 }, icmpv6: { request: 128, reply: 129 } } as const
 
 /** So much of a payload tells it from others; a capture cuts a large packet sooner inside a tunnel than outside. */
 const comparedBytes = 64
@@ -72,7 +75,8 @@ function isAnswer({ subject, headers, timeNs }: Sighting, first: Sighting, sent:
   if (transport.kind === 'tcp' && first.subject.transport?.kind === 'tcp') {
     return transport.ack === (first.subject.transport.seq + 1) % 2 ** 32 && /^(SYN-ACK|RST-ACK)$/.test(transport.flags)
   }
-  if (transport.kind === 'icmp') return transport.type === 0 && identityPart(subject) === identityPart(first.subject)
+  if (transport.kind === 'icmp' || transport.kind === 'icmpv6')
+    return transport.type === echo[transport.kind].reply && identityPart(subject) === identityPart(first.subject)
   return sent.some(
     ({ headers: asked }) =>
       asked.src === headers.dst && asked.sport === headers.dport && asked.dst === headers.src && asked.dport === headers.sport,

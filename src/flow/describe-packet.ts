@@ -4,7 +4,8 @@ import { changesBetween } from './match-path.js'
 import { type RoleContext, roleOf } from './roles.js'
 import type { Sighting } from './trace.js'
 
-const endpoint = (ip: string | undefined, port: number | undefined): string => `${ip ?? '?'}${port === undefined ? '' : `:${port}`}`
+const endpoint = (ip: string | undefined, port: number | undefined): string =>
+  `${ip?.includes(':') && port !== undefined ? `[${ip}]` : (ip ?? '?')}${port === undefined ? '' : `:${port}`}`
 
 /** One line: `10.244.1.5:41234 → 10.96.0.10:80 TCP SYN ttl 64`, and what it travels in. */
 export function describeHeaders(headers: Headers): string {

@@ -26,6 +26,8 @@ export interface FlowLab {
     readonly masqueradeAll?: boolean
     /** Whether network policies are enforced. */
     readonly policy?: boolean
+    /** Whether hosts, Pods and Services have IPv6 addresses beside the IPv4 ones. */
+    readonly dualStack?: boolean
     /** Of the underlay; one when absent. */
     readonly segments?: number
   }

@@ -200,6 +200,7 @@ const isAsExpected = (document: FlowDocument, sent: SentFlow): boolean => {
 
 /** What the test requires and the lab is not; undefined when it can run. */
 function lacking({ test }: FlowDocument, { hosts, lab }: FlowRunOptions): string | undefined {
+  if (test.spec.family === 'IPv6' && !lab.dualStack) return 'it is about IPv6; the lab has IPv4 only'
   const { nodes = 0, cni, proxy, policy, segments = 1 } = test.spec.requires ?? {}
   const nodeCount = hosts.filter(({ role }) => role === 'node').length
   if (nodeCount < nodes) return `it needs ${nodes} nodes; the lab has ${nodeCount}`

@@ -1,13 +1,14 @@
 import { setMaxListeners } from 'node:events'
 
 import { pods } from '../api/generated/resources.js'
+import type { IpFamily } from '../base/net/address.js'
 import { builtProgram } from '../kernel/built-program.js'
 import type { Host } from '../kernel/host.js'
-import { type BoundTest, bindTest, boundPod } from './bind.js'
+import { type BoundTest, bindTest, boundPod, podAddress } from './bind.js'
 import type { BoundPod } from './bound.js'
 import { type CaptureRun, captureFilter, startCaptureRun, watchedHost, watchedPod } from './capture-run.js'
 import type { FlowHost, FlowLab } from './flow-lab.js'
-import { type LabFacts, readLabFacts } from './lab-facts.js'
+import { type FactsByFamily, type LabFacts, readLabFacts } from './lab-facts.js'
 import type { FlowDocument } from './parse-flow-file.js'
 import { type ProberPool, proberPool } from './prober-pool.js'
 import type { FlowParts } from './run-one-flow.js'
@@ -21,7 +22,7 @@ export interface FlowSessionOptions extends FlowLab {
 export class FlowSession {
   readonly lab: FlowSessionOptions
   readonly #probers: ProberPool
-  #facts: Promise<LabFacts> | undefined
+  #facts: Promise<FactsByFamily> | undefined
   /** Every capture and prober listens to it. */
   readonly signal: AbortSignal
 
@@ -33,9 +34,9 @@ export class FlowSession {
   }
 
   /** What holds on the hosts, as last read. */
-  facts(): Promise<LabFacts> {
+  async facts(family: IpFamily = 4): Promise<LabFacts> {
     this.#facts ??= readLabFacts(this.lab, ({ host }: FlowHost) => this.#probers.of(host.name, host), this.signal)
-    return this.#facts
+    return (await this.#facts)[family]
   }
 
   /** The next look at the facts reads them anew. */
@@ -45,7 +46,7 @@ export class FlowSession {
 
   /** Finds the live objects of a flow. Errors: as `bindTest`. */
   async prepare(document: FlowDocument): Promise<FlowParts> {
-    const facts = await this.facts()
+    const facts = await this.facts(document.test.spec.family === 'IPv6' ? 6 : 4)
     const bound = await bindTest(document.test, this.lab.client, facts, this.signal)
     const candidates = await this.#candidates(bound, facts)
     return { document, bound, facts, candidates, proberOf: client => this.#probers.of(client.key, client.host) }
@@ -58,7 +59,9 @@ export class FlowSession {
     if (addresses.size === 0) return []
     const namespaces = new Set(services.map(({ key }) => key.split('/')[0]!))
     const lists = await Promise.all([...namespaces].map(namespace => this.lab.client.list(pods, { namespace }, this.signal)))
-    return lists.flatMap(({ items }) => items.filter(({ status }) => addresses.has(status?.podIP ?? '')).map(pod => boundPod(pod, facts)))
+    return lists.flatMap(({ items }) =>
+      items.filter(pod => addresses.has(podAddress(pod, facts.family) ?? '')).map(pod => boundPod(pod, facts)),
+    )
   }
 
   /** Captures in all hosts' namespaces and those of the Pods of these flows. Errors: CAPTURE_FAILED. */

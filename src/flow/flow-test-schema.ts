@@ -260,6 +260,8 @@ export const FlowSpec = z.strictObject({
       segments: z.int().min(1).optional(),
     })
     .optional(),
+  /** The family of every address of the flow: what aliases stand for, and what it is sent by. */
+  family: z.enum(['IPv4', 'IPv6']).default('IPv4'),
   /** Manifests to apply and wait for, relative to the file. */
   given: z.array(z.string()).default([]),
   bind: z.record(AliasName, Binding),

@@ -24,12 +24,13 @@ export const outcomeText = (expected: OutcomeExpectation): string =>
       ? `dropped${expected.dropped.on ? ` on ${expected.dropped.on}` : ''}`
       : `rejected with ${expected.rejected.with}`
 
-const rejections: Readonly<Record<string, readonly [type: number, code: number]>> = {
-  'icmp-net-unreachable': [3, 0],
-  'icmp-host-unreachable': [3, 1],
-  'icmp-port-unreachable': [3, 3],
-  'icmp-admin-prohibited': [3, 13],
-  'icmp-fragmentation-needed': [3, 4],
+/** Types and codes of RFC 792 and RFC 1812, and what RFC 4443 has for the same. */
+const rejections: Readonly<Record<string, Readonly<Record<'icmp' | 'icmpv6', readonly [type: number, code: number]>>>> = {
+  'icmp-net-unreachable': { icmp: [3, 0], icmpv6: [1, 0] },
+  'icmp-host-unreachable': { icmp: [3, 1], icmpv6: [1, 3] },
+  'icmp-port-unreachable': { icmp: [3, 3], icmpv6: [1, 4] },
+  'icmp-admin-prohibited': { icmp: [3, 13], icmpv6: [1, 1] },
+  'icmp-fragmentation-needed': { icmp: [3, 4], icmpv6: [2, 0] },
 }
 
 /** Compares the end of an exchange, and where the captures say it came about. */
@@ -49,18 +50,24 @@ export function judgeOutcome(
   if (typeof expected === 'string') return []
   if ('rejected' in expected) {
     const answer = trace.reply.at(-1)?.subject.transport
-    const wanted = rejections[expected.rejected.with]
+    const isIcmp = answer?.kind === 'icmp' || answer?.kind === 'icmpv6'
+    const wanted = isIcmp ? rejections[expected.rejected.with]?.[answer.kind] : undefined
     const isRight =
-      wanted === undefined
+      expected.rejected.with === 'tcp-reset'
         ? answer?.kind === 'tcp' && answer.flags.includes('RST')
-        : answer?.kind === 'icmp' && answer.type === wanted[0] && answer.code === wanted[1]
+        : isIcmp && wanted !== undefined && answer.type === wanted[0] && answer.code === wanted[1]
     const mtu = expected.rejected.mtu === undefined ? undefined : Number(resolveValue(expected.rejected.mtu, context))
-    const said = answer?.kind === 'icmp' ? answer.mtu : undefined
+    const said = isIcmp ? answer.mtu : undefined
     if (isRight && mtu !== undefined && said !== mtu) {
       return [{ severity: 'fail', message: `the answer says that ${said ?? 'no'} bytes would fit, not ${mtu}`, where }]
     }
     if (isRight) return []
-    const seen = answer === undefined ? 'no answer' : answer.kind === 'icmp' ? `ICMP type ${answer.type} code ${answer.code}` : answer.kind
+    const seen =
+      answer === undefined
+        ? 'no answer'
+        : isIcmp
+          ? `${answer.kind === 'icmp' ? 'ICMP' : 'ICMPv6'} type ${answer.type} code ${answer.code}`
+          : answer.kind
     return [{ severity: 'fail', message: `it was rejected with ${seen}, not ${expected.rejected.with}`, where }]
   }
   const last = trace.attempts[0]?.at(-1)

@@ -11,7 +11,7 @@ import { type RoleContext, roleOf } from './roles.js'
 
 /** One exchange as the cluster's objects explain it. */
 export interface PredictedFlow {
-  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6'
   readonly client: BoundPod | BoundHost
   readonly sourcePort: number | undefined
   /** Where it is sent: an address and, but for ICMP, a port. */
@@ -26,6 +26,8 @@ export interface PredictedFlow {
 }
 
 const initialTtl = 64
+
+const isLoopback = (ip: string): boolean => ip.startsWith('127.') || ip === '::1'
 
 /** Both have their rules at the same hooks of netfilter, and conntrack does the rest. */
 const isTranslatedAtHooks = (proxy: string): boolean => proxy === 'iptables' || proxy === 'nftables'
@@ -53,7 +55,12 @@ export function predict(
     // The host's own answer: it passes no translation, and of the output hooks nothing is seen.
     const reply = untranslated(travel({ from: end, to: clientEnd }))
     const rejecting = client.kind === 'pod' ? facts.hosts.get(entry!)?.bridge?.addresses[0] : facts.hosts.get(entry!)?.address
-    const answer = { ...(rejecting !== undefined && { src: rejecting }), dst: client.ip, proto: 'icmp' as const, ttl: initialTtl }
+    const answer = {
+      ...(rejecting !== undefined && { src: rejecting }),
+      dst: client.ip,
+      proto: facts.family === 6 ? ('icmpv6' as const) : ('icmp' as const),
+      ttl: initialTtl,
+    }
     return {
       legs: [
         {
@@ -100,7 +107,7 @@ const endOf = (bound: BoundPod | BoundHost): PathEnd =>
     : { kind: 'host', host: bound.key, isNode: bound.role === 'node' }
 
 function requestOf({ protocol, client, sourcePort, target, server, service }: PredictedFlow, { facts }: RoleContext): Headers {
-  const isLocal = target.ip.startsWith('127.')
+  const isLocal = isLoopback(target.ip)
   const staysInside = client.key === server?.key && service === undefined
   const mac = client.kind === 'pod' ? client.mac : client.role === 'external' ? facts.hosts.get(client.key)?.uplink?.mac : undefined
   return {
@@ -121,7 +128,7 @@ function answerOf(
   seenSource: string,
   isMasqueraded: boolean,
 ): Headers {
-  const isLocal = target.ip.startsWith('127.')
+  const isLocal = isLoopback(target.ip)
   const isNode = client.kind === 'host' && client.role === 'node'
   return {
     src: isLocal ? target.ip : server!.ip,
@@ -245,8 +252,8 @@ function outerFrom(host: HostFacts | undefined, dst: string | undefined, facts: 
   return {
     proto: 'udp',
     dport: 4789,
-    ...(host && { src: host.address }),
-    ...(there && { dst: there.address }),
+    ...(host && { src: host.tunnelAddress }),
+    ...(there && { dst: there.tunnelAddress }),
     ...(host?.vxlan?.vni !== undefined && { vni: host.vxlan.vni }),
     ttl: initialTtl,
   }

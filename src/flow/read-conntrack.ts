@@ -1,3 +1,4 @@
+import type { IpFamily } from '../base/net/address.js'
 import type { ConntrackRecord } from '../base/results/run-record.js'
 import type { ConntrackEntry } from '../kernel/conntrack.js'
 import { execConntrack } from '../kernel/exec-conntrack.js'
@@ -10,16 +11,22 @@ export type ReadConntrack = (facts: LabFacts, sent: SentExchange) => Promise<rea
 /** Reads each node's table once a protocol, when it is first asked for. */
 export function conntrackReader(signal: AbortSignal): ReadConntrack {
   const tables = new Map<string, Promise<readonly ConntrackEntry[]>>()
-  const tableOf = ({ name, host }: HostFacts, protocol: PlannedExchange['protocol']): Promise<readonly ConntrackEntry[]> => {
-    const key = `${name} ${protocol}`
-    const table = tables.get(key) ?? execConntrack(host.run).list(protocol, signal)
+  const tableOf = (
+    { name, host }: HostFacts,
+    family: IpFamily,
+    protocol: PlannedExchange['protocol'],
+  ): Promise<readonly ConntrackEntry[]> => {
+    const key = `${name} ${family} ${protocol}`
+    const table = tables.get(key) ?? execConntrack(host.run, family).list(protocol, signal)
     tables.set(key, table)
     return table
   }
   return async (facts, sent) => {
     const nodes = [...facts.hosts.values()].filter(({ role }) => role === 'node')
     const found = await Promise.all(
-      nodes.map(async node => (await tableOf(node, sent.planned.protocol)).filter(isOf(sent)).map(entry => toRecord(node.name, entry))),
+      nodes.map(async node =>
+        (await tableOf(node, facts.family, sent.planned.protocol)).filter(isOf(sent)).map(entry => toRecord(node.name, entry)),
+      ),
     )
     return found.flat()
   }

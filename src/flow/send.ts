@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 
 import { PodwireError } from '../base/errors/podwire-error.js'
+import type { IpFamily } from '../base/net/address.js'
 import type { Host } from '../kernel/host.js'
 import { aliasOf, nodeOfBound } from './bind.js'
 import type { Bound, BoundHost, BoundPod, BoundService } from './bound.js'
@@ -49,13 +50,13 @@ export function planSend(send: Send, context: RoleContext): PlannedExchange {
   const given = (send.tcp ?? send.udp ?? send.http ?? send.dns)?.port
   const throughDoor = addressed?.kind === 'host' && addressed.role === 'node' ? nodePortService(given, context) : undefined
   const port = given ?? service?.port ?? (send.dns ? 53 : undefined)
-  const ip = addressed === undefined ? '127.0.0.1' : addressed.ip
+  const ip = addressed === undefined ? loopback[context.facts.family] : addressed.ip
   if (ip === undefined) throw new PodwireError('CONFIG_INVALID', `${send.to} is headless; send to one of its Pods, or ask for its name`)
   if (port === undefined && !send.icmp) throw new PodwireError('CONFIG_INVALID', `sending to ${send.to} needs a port`)
   return {
     leg: send.dns?.then ? 'query' : 'flow',
     client,
-    protocol: protocolOf(send),
+    protocol: protocolOf(send, context.facts.family),
     target: { ip, port },
     service: service ?? throughDoor,
     door: throughDoor && addressed?.kind === 'host' ? addressed.key : undefined,
@@ -68,7 +69,10 @@ export function planSend(send: Send, context: RoleContext): PlannedExchange {
   }
 }
 
-const icmpOverhead = 28
+/** Headers of IP and ICMP. */
+const icmpOverhead = { 4: 28, 6: 48 } as const
+
+const loopback = { 4: '127.0.0.1', 6: '::1' } as const
 
 /** The bytes of an ICMP payload; for a packet that just fits, from the largest that interfaces and segments take. */
 function icmpSize(
@@ -77,7 +81,8 @@ function icmpSize(
 ): number {
   if (typeof size === 'number') return size
   return (
-    (size === 'mtu' ? interfaceMtu(client, context) : Math.min(interfaceMtu(client, context), interfaceMtu(server, context))) - icmpOverhead
+    (size === 'mtu' ? interfaceMtu(client, context) : Math.min(interfaceMtu(client, context), interfaceMtu(server, context))) -
+    icmpOverhead[context.facts.family]
   )
 }
 
@@ -112,10 +117,14 @@ export function planUse(send: Send, query: PlannedExchange, address: string, ser
 const nodePortService = (port: number | undefined, { bindings }: RoleContext): BoundService | undefined =>
   [...bindings.values()].find((bound): bound is BoundService => bound.kind === 'service' && port !== undefined && bound.nodePort === port)
 
-const protocolOf = (send: Send): Exchange['protocol'] => (send.icmp ? 'icmp' : send.udp || send.dns ? 'udp' : 'tcp')
+const protocolOf = (send: Send, family: IpFamily): Exchange['protocol'] =>
+  send.icmp ? (family === 6 ? 'icmpv6' : 'icmp') : send.udp || send.dns ? 'udp' : 'tcp'
+
+/** An address as it stands before a port (RFC 3986, section 3.2.2). */
+const inUrl = (ip: string): string => (ip.includes(':') ? `[${ip}]` : ip)
 
 function describeSend(send: Send, ip: string, port: number | undefined): string {
-  const to = port === undefined ? ip : `${ip}:${port}`
+  const to = port === undefined ? ip : `${inUrl(ip)}:${port}`
   if (send.http) return `http GET ${send.http.path} at ${to}`
   if (send.dns) return `dns ${send.dns.type} ${send.dns.name} at ${to}`
   return `${send.icmp ? 'icmp echo' : send.udp ? 'udp' : 'tcp'} ${to}`
@@ -129,7 +138,7 @@ function taskOf(
   const nonce = randomBytes(12).toString('hex')
   if (send.udp) return { do: 'udp', ...to, payload: `podwire-${nonce}` }
   if (send.dns) return { do: 'dns', ...to, id: randomInt(0x10000), name: send.dns.name, type: send.dns.type }
-  if (send.http) return { do: 'http', ...to, path: send.http.path, host: send.http.host ?? ip, nonce }
+  if (send.http) return { do: 'http', ...to, path: send.http.path, host: send.http.host ?? inUrl(ip), nonce }
   return { do: 'tcp', ...to, ...(send.tcp?.payload !== undefined && { payload: send.tcp.payload }) }
 }
 
@@ -152,16 +161,20 @@ export async function sendExchange(planned: PlannedExchange, prober: Prober, sig
 /** The kernel's default. */
 const usualMemorySeconds = 600
 
-const rememberPathMtu = (host: Host, seconds: number, signal: AbortSignal) =>
-  host.run(['busybox', 'sysctl', '-w', `net.ipv4.route.mtu_expires=${seconds}`], { allowFailure: true, signal })
+const rememberPathMtu = (host: Host, { target }: PlannedExchange, seconds: number, signal: AbortSignal) =>
+  host.run(['busybox', 'sysctl', '-w', `net.${target.ip.includes(':') ? 'ipv6' : 'ipv4'}.route.mtu_expires=${seconds}`], {
+    allowFailure: true,
+    signal,
+  })
 
-async function ping(host: Host, { target, timeoutMs, icmpSize, isWhole }: PlannedExchange, signal: AbortSignal): Promise<ProbeResult> {
+async function ping(host: Host, planned: PlannedExchange, signal: AbortSignal): Promise<ProbeResult> {
+  const { target, timeoutMs, icmpSize, isWhole } = planned
   const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)))
   // What the kernel learns of the path would have it cut the next such packet before it is sent.
-  if (isWhole) await rememberPathMtu(host, 0, signal)
+  if (isWhole) await rememberPathMtu(host, planned, 0, signal)
   const argv = ['busybox', 'ping', '-c', '1', '-W', seconds, '-s', String(icmpSize), target.ip]
   const { exitCode, stderr } = await host.run(argv, { allowFailure: true, signal })
-  if (isWhole) await rememberPathMtu(host, usualMemorySeconds, signal)
+  if (isWhole) await rememberPathMtu(host, planned, usualMemorySeconds, signal)
   if (exitCode === 0) return { outcome: 'delivered' }
   return { outcome: /unreachable/i.test(stderr) ? 'unreachable' : 'timeout', ...(stderr && { error: stderr.trim() }) }
 }

@@ -24,7 +24,7 @@ export interface ConntrackEntry {
 
 /** The connection tracking table of one address family, in the network namespace of the caller. Errors: KERNEL_REFUSED, COMMAND_MISSING. */
 export interface Conntrack {
-  list(protocol: 'tcp' | 'udp' | 'icmp' | 'sctp' | 'all', signal: AbortSignal): Promise<readonly ConntrackEntry[]>
+  list(protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'sctp' | 'all', signal: AbortSignal): Promise<readonly ConntrackEntry[]>
   /** Removes the flow; one that has gone already is no error. The next packet of it is tracked and NATed anew. */
   delete(entry: Pick<ConntrackEntry, 'protocol' | 'orig'>, signal: AbortSignal): Promise<void>
 }

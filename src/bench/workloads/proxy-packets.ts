@@ -3,7 +3,7 @@ import type { Ip } from '../../base/net/address.js'
 import { builtProgram } from '../../kernel/built-program.js'
 import { buildServiceState } from '../../service-model/build-service-state.js'
 import { missingModes, proxyModes } from '../proxy-modes.js'
-import { createServiceNodes, type ServiceNode } from '../service-nodes.js'
+import { createServiceNodes, onOneCpu, type ServiceNode } from '../service-nodes.js'
 import { benchNode, type Position, positions, serverAddresses, serverPort, serviceObjects, servicePort } from '../service-objects.js'
 import { type Arm, type BenchCase, type Scale, timed } from '../workload.js'
 
@@ -97,7 +97,9 @@ async function measure(
   const { flows, ms } = amounts[scale]
   const tool = async (verb: string, target: Ip, amount: number): Promise<readonly number[]> => {
     forgetFlows()
-    const { stdout } = await client.run([builtProgram('bench-tool'), verb, target, String(port), String(amount)], { signal })
+    const { stdout } = await client.run([...onOneCpu, builtProgram('bench-tool'), verb, target, String(port), String(amount)], {
+      signal,
+    })
     return stdout.trim().split(' ').map(Number)
   }
   const microseconds = (values: readonly number[], i: 0 | 1): number => (values[i] ?? Number.NaN) / 1000

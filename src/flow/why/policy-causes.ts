@@ -13,7 +13,8 @@ export const policy: FindCause = async inquiry => {
   const { client, outcome, evidence, signal } = inquiry
   const packet = translatedPacket(inquiry)
   if (client.kind !== 'pod' || packet === undefined) return undefined
-  const protocol = evidence.sent.rounds[0]?.[0]?.planned.protocol ?? 'tcp'
+  const sent = evidence.sent.rounds[0]?.[0]?.planned.protocol ?? 'tcp'
+  const protocol = sent === 'icmpv6' ? 'icmp' : sent
   const world = await readPolicyWorld(evidence.client, signal)
   const denial = denialOf(verdictBetween({ from: client.ip, to: packet.dst, protocol, port: packet.dport }, world))
   const drop = policyDrop(inquiry)

@@ -1,10 +1,11 @@
 import t from 'tap'
 
+import { ipToBytes, parseIp } from '../../../src/base/net/address.js'
 import { decodePacket } from '../../../src/base/net/decode-packet.js'
 import { linkTypes } from '../../../src/base/net/packet.js'
 import { correlate } from '../../../src/flow/correlate.js'
 import { headersOf, type Sighting } from '../../../src/flow/trace.js'
-import { ethernet, icmp, ipv4, tcp, text, udp, vxlan } from '../../support/frames.js'
+import { ethernet, icmp, ipv4, ipv6, tcp, text, udp, vxlan } from '../../support/frames.js'
 
 let clock = 0n
 /** A frame at `owner/interface dir`, a microsecond after the last one. */
@@ -125,6 +126,33 @@ t.test('UDP by its payload, ICMP echo by its own', async t => {
   const ping = correlate(pings, { protocol: 'icmp', sender: 'client', target: '2.2.2.2' })
   t.strictSame(places(ping.attempts[0]), ['client/eth0 out', 'a/eth0 out'])
   t.strictSame(places(ping.reply), ['a/eth0 in', 'client/eth0 in'])
+})
+
+t.test('an ICMPv6 echo, and the answer that it is too large', async t => {
+  const [client, server, router] = ['fd00::5', 'fd00::7', 'fd00::1'].map(ip => ipToBytes(parseIp(ip))) as [
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+  ]
+  const message = (type: number, src: Uint8Array, dst: Uint8Array, payload: Uint8Array) =>
+    ethernet({ etherType: 0x86dd }, ipv6({ src, dst, next: 58 }, icmp({ type }, payload)))
+  const request = { protocol: 'icmpv6' as const, sender: 'client', target: 'fd00::7' }
+  const echoes = [
+    sighting('client/eth0 out', message(128, client, server, text('time-1'))),
+    sighting('far/eth0 in', message(128, client, server, text('time-1'))),
+    sighting('far/eth0 out', message(129, server, client, text('time-1'))),
+    sighting('client/eth0 in', message(129, server, client, text('time-1'))),
+  ]
+  const { attempts, reply } = correlate(echoes, request)
+  t.strictSame(attempts.map(places), [['client/eth0 out', 'far/eth0 in']])
+  t.strictSame(places(reply), ['far/eth0 out', 'client/eth0 in'])
+
+  const sent = ipv6({ src: client, dst: server, next: 58 }, icmp({ type: 128 }, text('time-2')))
+  const tooLarge = correlate(
+    [sighting('client/eth0 out', ethernet({ etherType: 0x86dd }, sent)), sighting('client/eth0 in', message(2, router, client, sent))],
+    request,
+  )
+  t.strictSame(places(tooLarge.reply), ['client/eth0 in'])
 })
 
 t.test('nothing sent, nothing found', async t => {
