@@ -17,6 +17,7 @@ import { localMachine } from '../src/kernel/local-machine.js'
 import { openIpvs } from '../src/kernel/netlink-ipvs.js'
 import { openRtnetlink } from '../src/kernel/netlink-rtnetlink.js'
 import { ensureSysctl, kernelSysctls } from '../src/kernel/sysctl.js'
+import { iptablesPolicy } from '../src/netpol/iptables-backend.js'
 import { nftablesPolicy } from '../src/netpol/nftables-backend.js'
 import { startAgent } from '../src/node/agent/agent.js'
 import { connectCri } from '../src/node/kubelet/cri-connection.js'
@@ -70,7 +71,10 @@ const agent = await startAgent(
         { mode: 'nftables', family, backend: nftablesProxy({ nftables, conntrack, family }) },
       ]
     }),
-    policies: nftablesPolicy(nftables),
+    policies: [
+      { mode: 'nftables', backend: nftablesPolicy(nftables) },
+      { mode: 'iptables', backend: iptablesPolicy({ ipset, iptables: { 4: iptables, 6: execIptables(localMachine.run, 6) } }) },
+    ],
     createKubelet: services =>
       createKubelet({
         config: {

@@ -47,6 +47,7 @@ import { labPaths } from '../src/lab/lab-paths.js'
 import { defaultLab } from '../src/lab/lab-spec.js'
 import { parseLab } from '../src/lab/parse-lab.js'
 import { upLab } from '../src/lab/up.js'
+import { iptablesPolicy } from '../src/netpol/iptables-backend.js'
 import { nftablesPolicy } from '../src/netpol/nftables-backend.js'
 import { runPolicyAgent } from '../src/node/netpol/run-policy-agent.js'
 import type { KubeProxyConfiguration } from '../src/node/proxy/kube-proxy-configuration.js'
@@ -169,7 +170,16 @@ const parts: Parts = {
     runPolicyAgent(
       options,
       {
-        backend: nftablesPolicy(execNftables(localMachine.run)),
+        members: [
+          { mode: 'nftables', backend: nftablesPolicy(execNftables(localMachine.run)) },
+          {
+            mode: 'iptables',
+            backend: iptablesPolicy({
+              ipset: execIpset(localMachine.run),
+              iptables: { 4: execIptables(localMachine.run), 6: execIptables(localMachine.run, 6) },
+            }),
+          },
+        ],
         hostname,
         connect: kubeconfig => createClient(loadKubeconfig(kubeconfig)),
         clock: systemClock,

@@ -78,6 +78,7 @@ export interface ProxyAgentOptions {
 export interface PolicyAgentOptions {
   readonly kubeconfig?: string
   readonly hostnameOverride?: string
+  readonly mode?: 'nftables' | 'iptables'
   readonly cleanup: boolean
 }
 

@@ -60,7 +60,7 @@ async function startTestAgent(t: Test, { node, client, name = node.name }: { nod
       client,
       stack: node.stack,
       proxies: [{ mode: 'iptables', family: 4, backend: iptablesProxy({ iptables: node.stack.iptables }) }],
-      policies: nftablesPolicy(execNftables(node.stack.run)),
+      policies: [{ mode: 'nftables', backend: nftablesPolicy(execNftables(node.stack.run)) }],
       createKubelet: () => ({
         async run(signal) {
           const object: Node = { metadata: { name } }

@@ -39,9 +39,8 @@ t.test('the part by itself follows a cluster: policies, labels, Pods that go', a
     await addPod('client', 'node-2', '10.244.2.6')
 
     const stop = new AbortController()
-    const backend = nftablesPolicy(execNftables(network.node.run))
     const parts = {
-      backend,
+      members: [{ mode: 'nftables' as const, backend: nftablesPolicy(execNftables(network.node.run)) }],
       clock: systemClock,
       log: { info: () => {}, warn: () => {} },
       hostname: () => 'node-1',

@@ -3,7 +3,7 @@ import { z } from 'zod'
 /** The ways in which Pod packets can go from node to node. */
 export const datapathKinds = ['vxlan', 'routed', 'bridge', 'mixed'] as const
 /** What can enforce network policies; `none`: nothing does. */
-export const policyModes = ['nftables', 'none'] as const
+export const policyModes = ['nftables', 'iptables', 'none'] as const
 export type PolicyMode = (typeof policyModes)[number]
 
 export type DatapathKind = (typeof datapathKinds)[number]

@@ -15,3 +15,6 @@ export const datapathRefusalAnnotation = 'podwire.dev/datapath-refused'
 
 /** On a Node: what enforces network policies on it now. */
 export const netpolAnnotation = 'podwire.dev/netpol'
+
+/** On a Node: `MODE: why not`, while it cannot do what the ConfigMap asks of its network policies. */
+export const netpolRefusalAnnotation = 'podwire.dev/netpol-refused'

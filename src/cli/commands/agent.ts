@@ -10,6 +10,7 @@ interface AgentOptions {
   readonly config?: string
   readonly hostnameOverride?: string
   readonly proxyMode?: string
+  readonly netpolMode?: 'nftables' | 'iptables'
   readonly clusterCidr?: string
   readonly cleanup?: true
 }
@@ -23,14 +24,23 @@ export const agentCommand = (parts: Parts): Command =>
     .option('--config <file>', 'a KubeProxyConfiguration, as kube-proxy reads it')
     .option('--hostname-override <name>', "this node's name in the cluster, where it differs from the host name")
     .option('--proxy-mode <mode>', 'iptables, ipvs or nftables')
+    .addOption(new Option('--netpol-mode <mode>', 'what enforces network policies').choices(['nftables', 'iptables']))
     .option('--cluster-cidr <range>', 'the range of Pods; traffic from elsewhere to a ClusterIP is masqueraded')
     .option('--cleanup', 'take away the rules that the part has left in this network namespace, and end')
     .action(async (options: AgentOptions) => {
-      const { kubeconfig, config, hostnameOverride, proxyMode, clusterCidr, cleanup = false } = options
+      const { kubeconfig, config, hostnameOverride, proxyMode, netpolMode, clusterCidr, cleanup = false } = options
       requireRoot(parts, 'agent')
       if (options.only === 'netpol') {
         await withInterrupt(parts.terminal, 'podwire agent --only netpol --cleanup takes the rules away', async signal => {
-          await parts.runPolicyAgent({ cleanup, ...(kubeconfig && { kubeconfig }), ...(hostnameOverride && { hostnameOverride }) }, signal)
+          await parts.runPolicyAgent(
+            {
+              cleanup,
+              ...(kubeconfig && { kubeconfig }),
+              ...(hostnameOverride && { hostnameOverride }),
+              ...(netpolMode && { mode: netpolMode }),
+            },
+            signal,
+          )
         })
         return
       }

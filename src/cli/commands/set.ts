@@ -7,6 +7,7 @@ import {
   datapathAnnotation,
   datapathRefusalAnnotation,
   netpolAnnotation,
+  netpolRefusalAnnotation,
   proxyAnnotation,
   proxyRefusalAnnotation,
 } from '../../base/config/agent-wishes.js'
@@ -53,7 +54,7 @@ const settings: readonly Setting[] = [
     what: 'what enforces network policies; none takes their rules away',
     modes: policyModes,
     modeOf: node => node.metadata?.annotations?.[netpolAnnotation],
-    refusalOf: () => undefined,
+    refusalOf: node => node.metadata?.annotations?.[netpolRefusalAnnotation],
   },
 ]
 

@@ -3,7 +3,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { configmaps, endpointslices, nodes as nodeResource, services as serviceResource } from '../../api/generated/resources.js'
 import type { ConfigMap, EndpointSlice, Node, Service } from '../../api/generated/types.js'
 import { type AgentConfig, datapathKinds, policyModes } from '../../base/config/agent-config.js'
-import { agentWishes, netpolAnnotation, proxyAnnotation, proxyRefusalAnnotation } from '../../base/config/agent-wishes.js'
+import {
+  agentWishes,
+  netpolAnnotation,
+  netpolRefusalAnnotation,
+  proxyAnnotation,
+  proxyRefusalAnnotation,
+} from '../../base/config/agent-wishes.js'
 import { type Cidr, parseCidr, parseInterfaceAddress, parseIp } from '../../base/net/address.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
@@ -16,10 +22,11 @@ import type { CniFiles } from '../../cni/install.js'
 import { createCniPlugin } from '../../cni/plugin.js'
 import { podInterfaces } from '../../cni/pod-interface.js'
 import type { Bird } from '../../kernel/bird.js'
+import type { PolicyMember } from '../../netpol/policy-switch.js'
 import { defaultMasqueradeBit, type ProxyMode, type ProxySettings, proxyModes } from '../../service-model/proxy-settings.js'
 import type { Kubelet } from '../kubelet/kubelet.js'
 import type { KubeletLog } from '../kubelet/kubelet-log.js'
-import { createPolicyEnforcer, type PolicyBackend } from '../netpol/policy-enforcer.js'
+import { createPolicyEnforcer } from '../netpol/policy-enforcer.js'
 import type { ProxyMember } from '../proxy/proxy-switch.js'
 import { createServiceProxy } from '../proxy/service-proxy.js'
 import { networkReporter } from './network-report.js'
@@ -35,8 +42,8 @@ export interface AgentParts {
   readonly stack: NodeStack
   /** The ways in which Services can be put into the kernel. */
   readonly proxies: readonly ProxyMember[]
-  /** What puts network policies into the kernel. */
-  readonly policies: PolicyBackend
+  /** The ways in which network policies can be put into the kernel. */
+  readonly policies: readonly PolicyMember[]
   /** Makes the kubelet, which reads the same Services. */
   readonly createKubelet: (services: Informer<Service>) => Kubelet
   /** Routes to nodes on other segments; without it there are none. */
@@ -112,7 +119,7 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
     client,
     nodes,
     nodeName: ownName,
-    backend: parts.policies,
+    members: parts.policies,
     mode: () =>
       areWishesKnown || wishes.isSynced
         ? (policyModes.find(mode => mode === wishes.get(keyOfWishes)?.data?.netpol) ?? config.netpol)
@@ -123,7 +130,8 @@ export async function startAgent(config: AgentSettings, parts: AgentParts, signa
         addresses: addresses.map(address => parseInterfaceAddress(address).ip),
       })),
     clock,
-    onSynced: mode => publish({ [netpolAnnotation]: mode }),
+    onSynced: mode => publish({ [netpolAnnotation]: mode, [netpolRefusalAnnotation]: null }),
+    onRefused: (mode, why) => publish({ [netpolRefusalAnnotation]: `${mode}: ${why.message}` }),
     onError: warn('network policies could not be brought up to date'),
   })
 

@@ -9,25 +9,25 @@ import type { Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
 import type { Informer } from '../../client/informer.js'
 import { type ClusterNetworkPolicy, clusterNetworkPolicies } from '../../netpol/cluster-network-policy.js'
-import type { AppliedPolicy, PolicyPlan } from '../../netpol/nftables-backend.js'
 import { type Attached, policyModel } from '../../netpol/policy-model.js'
-import type { PolicyNodeFacts, PolicyState } from '../../netpol/policy-state.js'
-import type { Backend } from '../../reconcile/backend.js'
+import type { PolicyNodeFacts } from '../../netpol/policy-state.js'
+import { type HeldPolicy, type PolicyMember, type PolicySwitchPlan, policySwitch, type WantedPolicy } from '../../netpol/policy-switch.js'
 import { createRunner } from '../../reconcile/runner.js'
-
-export type PolicyBackend = Backend<PolicyState | undefined, AppliedPolicy, PolicyPlan>
 
 export interface PolicyEnforcerOptions {
   readonly client: Client
   readonly nodes: Informer<Node>
   readonly nodeName: string
-  readonly backend: PolicyBackend
+  /** The ways in which this agent can enforce policies. */
+  readonly members: readonly PolicyMember[]
   /** What is wanted: `none` takes all rules away; undefined while nobody has said. */
   readonly mode: () => PolicyMode | undefined
   /** The addresses that Pods of this node have been given by CNI, read at each `admit`; without it those that their status tells. */
   readonly readAttached?: () => readonly Attached[]
   readonly clock: Clock
   readonly onSynced?: (mode: PolicyMode) => void
+  /** This machine cannot do what is wanted; what was enforced before still is. */
+  readonly onRefused?: (mode: PolicyMode, why: PodwireError) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -45,15 +45,9 @@ const intervals = { minIntervalMs: 10, retryIntervalMs: 250, maxIntervalMs: 30_0
 /** Less than the runtime's own patience with CNI. */
 const admissionMs = 15_000
 
-interface Wanted {
-  readonly mode: PolicyMode
-  /** Undefined: no rule of ours, since nobody asks for one. */
-  readonly state: PolicyState | undefined
-}
-
 /** Network policies into this node's kernel. Nothing is touched before everything that decides is known; without any policy there is no rule. */
 export function createPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnforcer {
-  const { client, nodes, nodeName, backend, clock, onSynced = () => {}, onError } = options
+  const { client, nodes, nodeName, clock, onSynced = () => {}, onRefused = () => {}, onError } = options
   let isKindAbsent = false
   const informerOptions = { clock, onError }
   const pods = createInformer<Pod>(client, podResource, informerOptions)
@@ -69,11 +63,12 @@ export function createPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfo
       runner.trigger()
     },
   })
+  const backend = policySwitch(options.members)
   const model = policyModel()
   let attached: readonly Attached[] = options.readAttached?.() ?? []
   let facts: PolicyNodeFacts | undefined
   let factsOf: Node | undefined
-  let applied: Wanted | undefined
+  let applied: WantedPolicy | undefined
 
   function nodeFacts(): PolicyNodeFacts | undefined {
     const node = nodes.get(nodeName)
@@ -82,7 +77,7 @@ export function createPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfo
     return facts
   }
 
-  function wantedNow(): Wanted | undefined {
+  function wantedNow(): WantedPolicy | undefined {
     const mode = options.mode()
     if (mode === undefined || mode === 'none') return mode && { mode, state: undefined }
     const areKnown = [pods, namespaces, policies, nodes].every(({ isSynced }) => isSynced) && (clusterPolicies.isSynced || isKindAbsent)
@@ -93,15 +88,19 @@ export function createPolicyEnforcer(options: PolicyEnforcerOptions): PolicyEnfo
     return { mode, state: model.build({ ...all, pods: pods.list(), namespaces: namespaces.list(), nodes: nodes.list(), node, attached }) }
   }
 
-  const runner = createRunner<Wanted, AppliedPolicy, { readonly wanted: Wanted; readonly plan: PolicyPlan }>({
+  const runner = createRunner<WantedPolicy, HeldPolicy, { readonly wanted: WantedPolicy; readonly plan: PolicySwitchPlan }>({
     ...intervals,
     clock,
     backend: {
       name: backend.name,
       observe: backend.observe,
-      plan: (wanted, before) => ({ wanted, plan: backend.plan(wanted.state, before) }),
+      plan: (wanted, before) => ({ wanted, plan: backend.plan(wanted, before) }),
       async apply({ wanted, plan }, signal) {
-        const after = await backend.apply(plan, signal)
+        const after = await backend.apply(plan, signal).catch(error => {
+          const isRefusal = isPodwireError(error, 'KERNEL_UNSUPPORTED') || isPodwireError(error, 'COMMAND_MISSING')
+          if (isRefusal && plan.impossible !== undefined) onRefused(wanted.mode, error)
+          throw error
+        })
         applied = wanted
         onSynced(wanted.mode)
         return after

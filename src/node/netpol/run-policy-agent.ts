@@ -4,18 +4,21 @@ import { PodwireError } from '../../base/errors/podwire-error.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { Client } from '../../client/client.js'
 import { createInformer } from '../../client/http-informer.js'
-import { createPolicyEnforcer, type PolicyBackend } from './policy-enforcer.js'
+import { type PolicyMember, policySwitch } from '../../netpol/policy-switch.js'
+import { createPolicyEnforcer } from './policy-enforcer.js'
 
 /** What the command line says. */
 export interface PolicyAgentOptions {
   readonly kubeconfig?: string
   readonly hostnameOverride?: string
+  /** Without it nftables. */
+  readonly mode?: PolicyMember['mode']
   /** Only take away the rules that are in this network namespace. */
   readonly cleanup: boolean
 }
 
 export interface PolicyAgentParts {
-  readonly backend: PolicyBackend
+  readonly members: readonly PolicyMember[]
   readonly clock: Clock
   readonly log: { warn(facts: object, message: string): void; info(facts: object, message: string): void }
   readonly hostname: () => string
@@ -27,9 +30,10 @@ export interface PolicyAgentParts {
  * A Pod is closed until its status tells its address, where its Node has a Pod range and there are policies. The rules stay. Errors: CONFIG_INVALID.
  */
 export async function runPolicyAgent(options: PolicyAgentOptions, parts: PolicyAgentParts, signal: AbortSignal): Promise<void> {
-  const { backend, clock, log, hostname, connect } = parts
+  const { members, clock, log, hostname, connect } = parts
   if (options.cleanup) {
-    await backend.apply(backend.plan(undefined, await backend.observe(signal)), signal)
+    const backend = policySwitch(members)
+    await backend.apply(backend.plan({ mode: 'none', state: undefined }, await backend.observe(signal)), signal)
     return
   }
   if (options.kubeconfig === undefined) {
@@ -48,8 +52,8 @@ export async function runPolicyAgent(options: PolicyAgentOptions, parts: PolicyA
     client,
     nodes,
     nodeName,
-    backend,
-    mode: () => 'nftables',
+    members,
+    mode: () => options.mode ?? 'nftables',
     clock,
     onSynced() {
       if (!isEnforcing) log.info({ node: nodeName }, 'enforcing network policies')
