@@ -67,10 +67,13 @@ function bothEnds(ends: readonly OpenConnection[]): readonly OpenConnection[] {
   })
 }
 
+/** A socket that listens over both families has its IPv4 peers mapped (RFC 4291, 2.5.5.2): `[::ffff:10.244.1.2]:8080`. */
+const plain = (end: string): string => end.replace(/^\[::ffff:([\d.]+)\]/, '$1')
+
 /** Lines of `ss -o state established`: queues, local and peer address, and the timer with its count of retransmissions. */
 const parseConnections = (text: string): readonly OpenConnection[] =>
   text.split('\n').flatMap(line => {
     const [, , local, peer] = line.trim().split(/\s+/)
     if (local === undefined || peer === undefined) return []
-    return [{ local, peer, retries: Number(/timer:\((?:on|persist),[^,]*,(\d+)\)/.exec(line)?.[1] ?? 0) }]
+    return [{ local: plain(local), peer: plain(peer), retries: Number(/timer:\((?:on|persist),[^,]*,(\d+)\)/.exec(line)?.[1] ?? 0) }]
   })

@@ -40,6 +40,7 @@ export interface AskedOptions extends Omit<FlowRunOptions, 'files' | 'onFlow'> {
     readonly to: string
     readonly namespace: string
     readonly protocol: 'tcp' | 'udp' | 'icmp'
+    readonly family: 'IPv4' | 'IPv6'
     readonly size?: number | 'mtu'
   }
 }

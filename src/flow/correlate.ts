@@ -8,6 +8,8 @@ export interface Exchange {
   readonly sender: string
   /** The address it sent to. */
   readonly target: string
+  /** Absent for ICMP. A control may have sent from the same port to another. */
+  readonly targetPort?: number | undefined
   /** Absent for ICMP. */
   readonly sourcePort?: number | undefined
   /** Of ICMP: the bytes sent, which tell a flow from its control. */
@@ -36,12 +38,14 @@ export function correlate(
 /** The sender's own: what arrives at it from others may have the same address to go to. */
 const isLeaving = ({ dir, interface: name }: Sighting): boolean => dir === 'out' || name === 'lo'
 
-function isFirst(sighting: Sighting, { protocol, sender, target, sourcePort, size }: Exchange): boolean {
+function isFirst(sighting: Sighting, { protocol, sender, target, targetPort, sourcePort, size }: Exchange): boolean {
   const { owner, subject, headers } = sighting
   const { transport } = subject
   if (!isLeaving(sighting) || owner !== sender || transport?.kind !== protocol || headers.dst !== target) return false
-  if (transport.kind === 'tcp') return transport.sport === sourcePort && transport.flags === 'SYN'
-  if (transport.kind === 'udp') return transport.sport === sourcePort
+  if (transport.kind === 'tcp' || transport.kind === 'udp') {
+    const isFromAndTo = transport.sport === sourcePort && (targetPort === undefined || transport.dport === targetPort)
+    return isFromAndTo && (transport.kind === 'udp' || transport.flags === 'SYN')
+  }
   return transport.type === echo[transport.kind].request && (size === undefined || subject.payloadLength === size)
 }
 

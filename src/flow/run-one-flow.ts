@@ -124,6 +124,7 @@ const exchangeOf = ({ planned, sourcePort }: SentExchange) => ({
   protocol: planned.protocol,
   sender: planned.client.key,
   target: planned.target.ip,
+  targetPort: planned.target.port,
   sourcePort,
   size: planned.icmpSize,
 })

@@ -69,8 +69,8 @@ export function planSend(send: Send, context: RoleContext): PlannedExchange {
   }
 }
 
-/** Headers of IP and ICMP. */
-const icmpOverhead = { 4: 28, 6: 48 } as const
+/** Headers of IP and ICMP, in bytes, by family. */
+export const icmpOverhead = { 4: 28, 6: 48 } as const
 
 const loopback = { 4: '127.0.0.1', 6: '::1' } as const
 

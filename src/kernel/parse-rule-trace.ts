@@ -13,8 +13,11 @@ export interface TracedPacket {
   readonly oif: string | undefined
   readonly src: string
   readonly dst: string
-  /** IPv4 identification, which neither address translation nor a tunnel alters; undefined for IPv6. */
+  /** Of IPv4: the identification, which neither address translation nor a tunnel alters. */
   readonly ipId: number | undefined
+  /** Of IPv6: the flow label and the length of what follows the header, which together stay the same too. */
+  readonly flowLabel: number | undefined
+  readonly payloadLength: number | undefined
   readonly sport: number | undefined
   readonly dport: number | undefined
 }
@@ -83,6 +86,8 @@ function parsePacket(text: string): TracedPacket {
     src: word(/\bip6? saddr (\S+)/) ?? '',
     dst: word(/\bip6? daddr (\S+)/) ?? '',
     ipId: number(/\bip id (\d+)/),
+    flowLabel: number(/\bip6 flowlabel (\d+)/),
+    payloadLength: number(/\bip6 length (\d+)/),
     sport: number(/\b(?:tcp|udp|sctp) sport (\d+)/),
     dport: number(/\b(?:tcp|udp|sctp) dport (\d+)/),
   }

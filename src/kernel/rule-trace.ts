@@ -25,16 +25,26 @@ const proofMagic = 'pwTR'
 const proofTimeoutMs = 5_000
 const proofIntervalMs = 50
 
+const isIpv6 = (address: string): boolean => address.includes(':')
+
+const setText = (name: string, type: string, addresses: readonly string[]): string =>
+  [`  set ${name} {`, `    type ${type}`, ...(addresses.length === 0 ? [] : [`    elements = { ${addresses.join(', ')} }`]), '  }'].join(
+    '\n',
+  )
+
 /** Packets between two of these addresses are traced, and proofs of life: UDP on lo whose payload begins with the magic. */
 const tableText = (addresses: readonly string[]): string => `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
-  set ends {
-    type ipv4_addr
-    elements = { ${addresses.join(', ')} }
-  }
+${setText(
+  'ends4',
+  'ipv4_addr',
+  addresses.filter(address => !isIpv6(address)),
+)}
+${setText('ends6', 'ipv6_addr', addresses.filter(isIpv6))}
   chain chosen {
-    ip saddr @ends ip daddr @ends meta nftrace set 1
+    ip saddr @ends4 ip daddr @ends4 meta nftrace set 1
+    ip6 saddr @ends6 ip6 daddr @ends6 meta nftrace set 1
     ip daddr 127.0.0.1 udp length >= 12 @th,64,32 0x${Buffer.from(proofMagic).toString('hex')} meta nftrace set 1
   }
   chain prerouting {
@@ -49,7 +59,7 @@ table inet ${table} {
 `
 
 /**
- * Has the kernel tell of each packet between two of the IPv4 `addresses` which rules of nf_tables (and of iptables over nf_tables) it matches
+ * Has the kernel tell of each packet between two of the `addresses` which rules of nf_tables (and of iptables over nf_tables) it matches
  * (nf_tables' NFTA_TRACE messages, as `nft monitor trace` prints them). Rules of iptables-legacy do not take part.
  * Errors: COMMAND_MISSING, COMMAND_FAILED with nft's own words.
  */

@@ -77,7 +77,7 @@ t.test('one flat segment; a port of the node leads to a Pod, whose packets are h
 
   t.equal((await podwire('set', 'cni', 'bridge')).status, 0)
   t.match(await askHostPort(place, 'node-1'), /"pod":"limited"/, 'from another node, over another datapath')
-  await proveFlows(t, place, 'bridge', 20)
+  await proveFlows(t, place, 'bridge', 27)
 
   t.equal((await kubectl('delete', 'pod', 'limited')).status, 0)
   await until('nothing of it on the node', async () => {

@@ -178,6 +178,7 @@ function decodeIpv4(draft: Draft): void {
     headerLength,
     trafficClass: bytes[at + 1]!,
     id,
+    flowLabel: undefined,
     dontFragment: (flags & 2) === 2,
     fragment: more || fragmentOffset > 0 ? { offset: fragmentOffset, more, id } : undefined,
   }
@@ -209,6 +210,7 @@ function decodeIpv6(draft: Draft): void {
     headerLength: draft.offset - at,
     trafficClass: ((bytes[at]! & 0x0f) << 4) | (bytes[at + 1]! >> 4),
     id: undefined,
+    flowLabel: u32(bytes, at) & 0xfffff,
     dontFragment: true,
     fragment,
   })

@@ -54,6 +54,8 @@ export interface IpHeader {
   readonly trafficClass: number
   /** IPv4 identification; undefined for IPv6. */
   readonly id: number | undefined
+  /** IPv6 flow label (RFC 6437); undefined for IPv4. */
+  readonly flowLabel: number | undefined
   readonly dontFragment: boolean
   readonly fragment: Fragment | undefined
 }

@@ -11,6 +11,7 @@ export interface AskOptions {
   readonly namespace: string
   readonly udp?: true
   readonly icmp?: true
+  readonly ipv6?: true
   readonly size?: number | 'mtu'
   readonly output: string
   readonly out: string
@@ -38,6 +39,7 @@ export function askingCommand(name: string): Command {
     .option('-n, --namespace <namespace>', 'of names that have none; pod/NAMESPACE/NAME names its own', 'default')
     .addOption(new Option('--udp', 'a UDP datagram instead of a TCP connection').conflicts('icmp'))
     .option('--icmp', 'an ICMP echo')
+    .option('-6, --ipv6', 'over IPv6, where the lab has it')
     .option('--size <bytes>', 'of the ICMP payload, or `mtu` for the largest packet of the sender', parseSize)
     .addOption(outputOption('table', 'json'))
     .option('--out <dir>', 'where the pcapng goes', name === 'record' ? 'out/flow' : `out/${name}`)
@@ -64,13 +66,14 @@ export async function ask<T>(
   put: (question: Parameters<Parts['traceFlow']>[0], signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   requireRoot(parts, command)
-  const { name, namespace, udp, icmp, size, out } = options
+  const { name, namespace, udp, icmp, ipv6, size, out } = options
   const lab = await requireLab(parts, name)
   const client = parts.connect(lab.kubeconfig)
   try {
+    const family = ipv6 ? 'IPv6' : 'IPv4'
     const protocol = udp ? 'udp' : icmp || size !== undefined ? 'icmp' : 'tcp'
     return await withInterrupt(parts.terminal, 'nothing: the lab stays as it was', signal =>
-      put({ lab, client, outDir: out, question: { from, to, namespace, protocol, ...(size !== undefined && { size }) } }, signal),
+      put({ lab, client, outDir: out, question: { from, to, namespace, protocol, family, ...(size !== undefined && { size }) } }, signal),
     )
   } finally {
     client.close()

@@ -65,17 +65,18 @@ export async function gatherEvidence(session: FlowSession, document: FlowDocumen
   }
 }
 
-/** Every IPv4 address that the packet or its answer may bear: the ends, the Service, its endpoints, and what nodes put in place of a source. */
+/** Every address that the packet or its answer may bear: the ends, the Service, its endpoints, and what nodes put in place of a source. */
 function addressesOf({ bound, candidates, facts }: FlowParts): readonly string[] {
   const ends = [...bound.bindings.values()].flatMap(each =>
     each.kind === 'service' ? [each.ip, ...each.endpoints.map(({ ip }) => ip)] : [each.ip],
   )
-  const nodes = [...facts.hosts.values()].flatMap(({ address, bridge, vxlan }) => [
+  const nodes = [...facts.hosts.values()].flatMap(({ address, tunnelAddress, bridge, vxlan }) => [
     address,
+    tunnelAddress,
     ...(bridge?.addresses ?? []),
     ...(vxlan?.addresses ?? []),
   ])
-  return [...ends, ...candidates.map(({ ip }) => ip), ...nodes].flatMap(ip => (ip === undefined || ip.includes(':') ? [] : [ip]))
+  return [...ends, ...candidates.map(({ ip }) => ip), ...nodes].filter(ip => ip !== undefined)
 }
 
 /** What a tool prints on a host; empty when it failed. */

@@ -70,8 +70,8 @@ async function explainHop(
       const mac = headers.ethDst
       const entry = mac === undefined ? undefined : await lookups.fdb(node, mac)
       if (entry !== undefined) lines.push(`fdb: ${entry}`)
-      const remote = [...facts.hosts.values()].find(({ address }) => address === headers.outer?.dst)
-      if (remote !== undefined) lines.push(`Node ${remote.name} has the address ${remote.address}`)
+      const remote = [...facts.hosts.values()].find(({ tunnelAddress }) => tunnelAddress === headers.outer?.dst)
+      if (remote !== undefined) lines.push(`Node ${remote.name} has the address ${remote.tunnelAddress}`)
     }
     if (place?.port === 'bridge') {
       const neighbour = await lookups.neighbour(node, dst)
@@ -81,12 +81,16 @@ async function explainHop(
   return lines
 }
 
-/** The visits of this very packet: by the identification in its IP header, which stays. */
+/** The visits of this very packet: by the identification in its IP header, or the flow label and length of IPv6, which stay. */
 export function visitsOf(visits: readonly HookVisit[], { subject }: Sighting): readonly HookVisit[] {
   const ip = ipOf(subject)
-  const id = ip === undefined || !('id' in ip) ? undefined : ip.id
-  return id === undefined ? [] : visits.filter(({ packet }) => packet.ipId === id)
+  if (ip === undefined) return []
+  if (ip.kind === 'ipv4') return visits.filter(({ packet }) => packet.ipId === ip.id)
+  const length = ip.totalLength - ipv6HeaderLength
+  return visits.filter(({ packet }) => packet.flowLabel === ip.flowLabel && packet.payloadLength === length)
 }
+
+const ipv6HeaderLength = 40
 
 /** The chains by which a packet came to be translated, and the rule that did it. */
 function translatingRules({ family, table, chain, rules }: HookVisit): readonly string[] {

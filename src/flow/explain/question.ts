@@ -13,6 +13,8 @@ export interface Question {
   readonly namespace: string
   /** TCP when absent; what names no port is asked by ICMP. */
   readonly protocol?: 'tcp' | 'udp' | 'icmp' | undefined
+  /** IPv4 when absent. */
+  readonly family?: 'IPv4' | 'IPv6' | undefined
   /** Of ICMP: bytes after its header, or `mtu` for the largest packet that the sender may send. */
   readonly size?: number | 'mtu' | undefined
   /** How long an answer is waited for; two seconds when absent. */
@@ -66,14 +68,14 @@ export interface AskedFlow {
  * or a Pod that is not there.
  */
 export async function askedFlow(question: Question, client: Client, signal: AbortSignal): Promise<AskedFlow> {
-  const { namespace, protocol = 'tcp', size, timeoutMs = 2_000 } = question
+  const { namespace, protocol = 'tcp', family = 'IPv4', size, timeoutMs = 2_000 } = question
   const [from, to] = [parseParty(question.from, namespace), parseParty(question.to, namespace)]
   if (from.kind === 'service') throw new PodwireError('CONFIG_INVALID', `${question.from} is a Service; it cannot send`)
   const bind: { client: Binding; server?: Binding; svc?: Binding; door?: Binding } = { client: await bindingOf(from, client, signal) }
   const name = `${question.from} → ${question.to}`
   const make = (send: Omit<FlowSpecInput['send'], 'from'>, preset: FlowSpecInput['expect']['preset']): AskedFlow => ({
     document: flowOfSpec(
-      { bind, send: { from: '$client', timeout: `${timeoutMs}ms`, ...send }, expect: { outcome: 'delivered', preset } },
+      { bind, family, send: { from: '$client', timeout: `${timeoutMs}ms`, ...send }, expect: { outcome: 'delivered', preset } },
       { name, madeBy: 'the command line' },
     ),
     from,

@@ -32,9 +32,10 @@ export function tableLookups(facts: LabFacts, signal: AbortSignal): TableLookups
   }
   /** The kernel answers with an error where a route refuses; the longest one that matches is it. */
   const refusing = async (node: string, dst: string): Promise<readonly Route[]> => {
-    const text = await ask(node, ['ip', '-j', 'route', 'show', 'to', 'match', dst])
+    const text = await ask(node, ['ip', `-${facts.family}`, '-j', 'route', 'show', 'to', 'match', dst])
     const routes = text === '' ? [] : (JSON.parse(text) as Route[])
-    const length = ({ dst = 'default' }: Route): number => (dst === 'default' ? 0 : Number(dst.split('/')[1] ?? 32))
+    const length = ({ dst = 'default' }: Route): number =>
+      dst === 'default' ? 0 : Number(dst.split('/')[1] ?? (facts.family === 4 ? 32 : 128))
     const [longest] = routes.toSorted((a, b) => length(b) - length(a))
     return longest?.type === undefined || longest.type === 'unicast' ? [] : [longest]
   }

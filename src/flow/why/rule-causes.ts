@@ -81,7 +81,11 @@ export const staleConntrack: FindCause = async inquiry => {
   const { service, evidence, client, door, signal } = inquiry
   const node = evidence.facts.hosts.get(door?.key ?? (client.kind === 'pod' ? client.node : client.key))
   if (service?.ip === undefined || node === undefined) return undefined
-  const { stdout } = await node.host.run(['conntrack', '-L', '-d', service.ip, '-p', service.protocol], { allowFailure: true, signal })
+  const family = evidence.facts.family === 4 ? 'ipv4' : 'ipv6'
+  const { stdout } = await node.host.run(['conntrack', '-L', '-f', family, '-d', service.ip, '-p', service.protocol], {
+    allowFailure: true,
+    signal,
+  })
   const known = new Set(service.endpoints.map(({ ip }) => ip))
   const stale = stdout.split('\n').find(line => {
     if (/\bTIME_WAIT|CLOSE\b/.test(line)) return false
@@ -124,13 +128,13 @@ export const bridgeNetfilterOff: FindCause = async inquiry => {
   const bare = reply.find(
     ({ owner, headers }) => owner === client.key && headers.src !== undefined && headers.src !== service.ip && headers.src === server?.ip,
   )
-  if (node === undefined || bare === undefined || (await sysctlOf(inquiry, node, 'net.bridge.bridge-nf-call-iptables')) !== '0')
-    return undefined
+  const name = `net.bridge.bridge-nf-call-${evidence.facts.family === 4 ? 'iptables' : 'ip6tables'}`
+  if (node === undefined || bare === undefined || (await sysctlOf(inquiry, node, name)) !== '0') return undefined
   return {
     code: 'br-netfilter-off',
     message: `the answer reaches pod ${client.key} from the endpoint's own address ${bare.headers.src} and not from the Service's: on ${node.name} bridged packets skip the rules, so nothing undoes the translation`,
-    where: `${node.name}: net.bridge.bridge-nf-call-iptables`,
-    evidence: ['net.bridge.bridge-nf-call-iptables = 0'],
-    mend: `./podwire node ${node.name} -- sysctl -w net.bridge.bridge-nf-call-iptables=1`,
+    where: `${node.name}: ${name}`,
+    evidence: [`${name} = 0`],
+    mend: `./podwire node ${node.name} -- sysctl -w ${name}=1`,
   }
 }

@@ -1,6 +1,7 @@
 import type { CauseRecord } from '../../base/results/run-record.js'
 import { toolText } from '../explain/evidence.js'
 import type { HostFacts } from '../lab-facts.js'
+import { icmpOverhead } from '../send.js'
 import { destinationOn, type FindCause, type Inquiry, linksOf, lostLeg, nodeOf, swallowedOn, sysctlOf } from './inquiry.js'
 
 /** Causes on the way: links, bridges, routes, neighbours, tunnels. Each looks where the packet was last seen. */
@@ -22,7 +23,7 @@ export const podCannotSend: FindCause = async inquiry => {
   const target = evidence.sent.rounds[0]?.[0]?.planned.target.ip ?? ''
   const route = await toolText(client.host, ['ip', 'route', 'get', target], signal)
   if (route !== '') return undefined
-  const routes = await toolText(client.host, ['ip', 'route'], signal)
+  const routes = await toolText(client.host, ['ip', `-${evidence.facts.family}`, 'route'], signal)
   return {
     code: 'pod-no-route',
     message: `pod ${client.key} has no route to ${target}: it sends nothing`,
@@ -80,18 +81,21 @@ export const podPort: FindCause = async inquiry => {
   return undefined
 }
 
+const forwardingSysctl = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const
+
 /** A node that got the packet and does not forward it: forwarding off, no route, a route that refuses, the reverse path. */
 export const notForwarded: FindCause = async inquiry => {
   const { last, client, server } = inquiry
   const node = swallowedOn(inquiry)
   if (node === undefined || last === undefined) return undefined
-  if ((await sysctlOf(inquiry, node, 'net.ipv4.ip_forward')) === '0') {
+  const forwarding = forwardingSysctl[inquiry.evidence.facts.family]
+  if ((await sysctlOf(inquiry, node, forwarding)) === '0') {
     return {
       code: 'forwarding-off',
-      message: `${node.name} is no router: net.ipv4.ip_forward is 0, so it takes the packet and forwards it nowhere`,
-      where: `${node.name}: net.ipv4.ip_forward`,
-      evidence: ['net.ipv4.ip_forward = 0'],
-      mend: `./podwire node ${node.name} -- sysctl -w net.ipv4.ip_forward=1`,
+      message: `${node.name} is no router: ${forwarding} is 0, so it takes the packet and forwards it nowhere`,
+      where: `${node.name}: ${forwarding}`,
+      evidence: [`${forwarding} = 0`],
+      mend: `./podwire node ${node.name} -- sysctl -w ${forwarding}=1`,
     }
   }
   const down = await bridgeDown(inquiry, node)
@@ -134,7 +138,9 @@ async function bridgeDown(inquiry: Inquiry, node: HostFacts): Promise<CauseRecor
   return undefined
 }
 
+/** Of IPv4 only: IPv6 has no rp_filter, only rules of netfilter that do the same. */
 async function reversePath(inquiry: Inquiry, node: HostFacts, source: string): Promise<CauseRecord | undefined> {
+  if (inquiry.evidence.facts.family === 6) return undefined
   const device = inquiry.last!.interface
   const values = await Promise.all(['all', device].map(name => sysctlOf(inquiry, node, `net/ipv4/conf/${name}/rp_filter`)))
   const mode = Math.max(...values.map(Number).filter(Number.isFinite), 0)
@@ -259,7 +265,9 @@ export const tunnel: FindCause = async inquiry => {
     }
   }
   if (last.place?.port === 'uplink' && last.dir === 'out') {
-    const remote = [...evidence.facts.hosts.values()].find(({ address }) => address === (outer?.dst ?? last.headers.dst))
+    const remote = [...evidence.facts.hosts.values()].find(({ address, tunnelAddress }) =>
+      outer === undefined ? address === last.headers.dst : tunnelAddress === outer.dst,
+    )
     const link = remote && (await linksOf(inquiry, remote)).get(remote.uplink?.name ?? 'eth0')
     if (remote !== undefined && (link === undefined || !link.flags.includes('UP'))) {
       return {
@@ -290,7 +298,7 @@ export const tooLarge: FindCause = async inquiry => {
   const last = path.at(-1)
   const node = nodeOf(inquiry, last)
   if (outcome === 'delivered' || size === undefined || node === undefined) return undefined
-  const bytes = size + 28
+  const bytes = size + icmpOverhead[evidence.facts.family]
   const dst = destinationOn(inquiry, node, 'path') ?? ''
   const route = await inquiry.lookups.route(node.name, dst)
   const device = / dev (\S+)/.exec(route ?? '')?.[1]

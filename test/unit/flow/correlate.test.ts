@@ -54,6 +54,17 @@ t.test('TCP through both translations and a tunnel', async t => {
   t.strictSame(places(reply), ['far/eth0 out', 'client/eth0 in'])
 })
 
+t.test('a control from the same port to another is not the flow', async t => {
+  const window = [
+    sighting('client/eth0 out', syn('10.244.1.5', '10.244.2.7', 41000, 8080, 100)),
+    sighting('client/eth0 out', syn('10.244.1.5', '10.244.2.7', 41000, 81)),
+    sighting('client/eth0 in', answer('10.244.2.7', '10.244.1.5', 81, 41000, 0x14)),
+  ]
+  const { attempts, reply } = correlate(window, { ...exchange, target: '10.244.2.7', targetPort: 81 })
+  t.equal(attempts[0]?.[0]?.headers.dport, 81)
+  t.equal(reply[0]?.headers.flags, 'RST-ACK')
+})
+
 t.test('equal times: the order of the capture holds', async t => {
   const window = [
     sighting('client/eth0 out', syn('10.244.1.5', '10.96.0.10', 41000, 80), 1_000_000n),

@@ -57,6 +57,14 @@ t.test('an id that is used again begins another visit, and packets between each 
   )
 })
 
+t.test('IPv6 has a flow label where IPv4 has an identification', async t => {
+  const [visit] = parse(
+    'trace id 3a ip6 nat PREROUTING packet: iif "cni0" ether saddr 0a:58:0a:f4:01:02 ether daddr 0a:58:0a:f4:01:01 ip6 saddr fd00:244:1::2 ip6 daddr fd00:96::2 ip6 dscp cs0 ip6 ecn not-ect ip6 hoplimit 64 ip6 flowlabel 451237 ip6 nexthdr tcp ip6 length 40 tcp sport 22307 tcp dport 80 tcp flags == syn tcp window 64800 ',
+    'trace id 3a ip6 nat PREROUTING policy accept ',
+  )
+  t.match(visit?.packet, { src: 'fd00:244:1::2', dst: 'fd00:96::2', ipId: undefined, flowLabel: 451237, payloadLength: 40, dport: 80 })
+})
+
 t.test('what does not belong to a packet that was told of is left out', async t => {
   t.strictSame(parse('', 'anything', 'trace id 9 ip filter FORWARD policy drop '), [])
 })
