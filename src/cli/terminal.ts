@@ -16,6 +16,12 @@ export interface Terminal {
 /** The terminal of this process. Colour follows NO_COLOR and TERM=dumb. */
 export function processTerminal(): Terminal {
   const { env, stdout, stderr } = process
+  // A reader that has left, as `head` does, must not keep a command from putting away what it made.
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
   return {
     out: text => void stdout.write(text),
     note: text => void stderr.write(text),

@@ -121,7 +121,7 @@ const protocolOf = (send: Send, family: IpFamily): Exchange['protocol'] =>
   send.icmp ? (family === 6 ? 'icmpv6' : 'icmp') : send.udp || send.dns ? 'udp' : 'tcp'
 
 /** An address as it stands before a port (RFC 3986, section 3.2.2). */
-const inUrl = (ip: string): string => (ip.includes(':') ? `[${ip}]` : ip)
+export const inUrl = (ip: string): string => (ip.includes(':') ? `[${ip}]` : ip)
 
 function describeSend(send: Send, ip: string, port: number | undefined): string {
   const to = port === undefined ? ip : `${inUrl(ip)}:${port}`

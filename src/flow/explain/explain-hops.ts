@@ -1,6 +1,7 @@
 import { ipOf } from '../../base/net/packet.js'
 import type { HookVisit } from '../../kernel/parse-rule-trace.js'
 import { changesBetween } from '../match-path.js'
+import { inUrl } from '../send.js'
 import type { Sighting } from '../trace.js'
 import type { Evidence } from './evidence.js'
 import { type ObjectNames, objectOfService } from './object-names.js'
@@ -108,4 +109,6 @@ export const plainRule = (text: string): string =>
     .trim()
 
 const tuple = ({ src, dst, sport, dport }: { src: string; dst: string; sport?: number | undefined; dport?: number | undefined }): string =>
-  `${src}${sport === undefined ? '' : `:${sport}`} → ${dst}${dport === undefined ? '' : `:${dport}`}`
+  `${endText(src, sport)} → ${endText(dst, dport)}`
+
+const endText = (ip: string, port: number | undefined): string => (port === undefined ? ip : `${inUrl(ip)}:${port}`)
