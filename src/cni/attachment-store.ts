@@ -1,5 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { Attachment } from '../base/config/attachment.js'
@@ -9,10 +8,10 @@ import type { AttachmentKey } from './request.js'
 export interface AttachmentStore {
   get(key: AttachmentKey): Attachment | undefined
   list(): readonly Attachment[]
-  /** Durable when the promise resolves. */
-  put(attachment: Attachment): Promise<void>
+  /** Whole or not at all, whoever dies meanwhile. Not forced to the disk: a power cut takes the interface too. */
+  put(attachment: Attachment): void
   /** One that is gone already is no error. */
-  remove(key: AttachmentKey): Promise<void>
+  remove(key: AttachmentKey): void
 }
 
 /** The attachments below the plugin's state directory. */
@@ -37,18 +36,12 @@ export function openAttachmentStore(stateDir: string): AttachmentStore {
       readdirSync(dir)
         .filter(name => name.endsWith('.json'))
         .flatMap(name => read(join(dir, name)) ?? []),
-    async put(attachment) {
+    put(attachment) {
       const path = fileOf(attachment)
       const temporary = `${path}.${process.pid}.tmp`
-      const handle = await open(temporary, 'w')
-      try {
-        await handle.writeFile(`${JSON.stringify(attachment)}\n`)
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-      await rename(temporary, path)
+      writeFileSync(temporary, `${JSON.stringify(attachment)}\n`)
+      renameSync(temporary, path)
     },
-    remove: key => rm(fileOf(key), { force: true }),
+    remove: key => rmSync(fileOf(key), { force: true }),
   }
 }

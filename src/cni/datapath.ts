@@ -88,9 +88,9 @@ export interface Datapath {
   /** Whether the node has an interface of that name. */
   exists(hostVeth: string): boolean
   /** Removes the interface by its end on the node, then the flows that the kernel tracks of its addresses; gone is no error. */
-  del(hostVeth: string, addresses: readonly Ip[]): void
+  del(hostVeth: string, addresses: readonly Ip[]): Promise<void>
   /** Removes Pod interfaces of the network on the node whose end here is not among `keep`. Returns what it removed. */
-  gc(keep: ReadonlySet<string>, group: number): readonly string[]
+  gc(keep: ReadonlySet<string>, group: number): Promise<readonly string[]>
   /** Why Pods that exist may not be reached through this bridge; undefined when they may. */
   trouble(bridge: string): string | undefined
   /**

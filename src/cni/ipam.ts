@@ -1,5 +1,4 @@
 import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PodwireError } from '../base/errors/podwire-error.js'
 import { type Cidr, type Ip, isIp, parseIp } from '../base/net/address.js'
@@ -20,11 +19,11 @@ export interface Allocation {
  *
  * An allocation is a symbolic link: its name is the address, where it points to is the owner. Making a link is one step that
  * succeeds for one process only, and its content is there with it, so a `kill -9` at any moment leaves an address either free or owned,
- * and any number of processes may allocate at the same time.
+ * and any number of processes may allocate at the same time. Nothing is forced to the disk: a power cut takes the Pods' interfaces too.
  */
 export interface Ipam {
   /**
-   * One address of each set for `owner`, durable when the promise resolves; the addresses it holds already, if any.
+   * One address of each set for `owner`, kept whatever dies afterwards; the addresses it holds already, if any.
    * Addresses are taken in turn, so that one just released rests as long as possible. ADDRESS_EXHAUSTED when a set is full.
    * Addresses asked for are given or refused: code 7 when no set has them, code 104 when another Pod has them.
    */
@@ -116,7 +115,6 @@ export function openIpam(dir: string, sets: readonly RangeSet[]): Ipam {
           taken.push(address)
           return allocationOf(range, address)
         })
-        await syncDirectory(dir)
         return allocations
       } catch (error) {
         for (const address of taken) rmSync(join(dir, address), { force: true })
@@ -126,7 +124,6 @@ export function openIpam(dir: string, sets: readonly RangeSet[]): Ipam {
     async release(owner) {
       const held = heldBy(owner)
       for (const address of held) rmSync(join(dir, address), { force: true })
-      if (held.length > 0) await syncDirectory(dir)
     },
     exhausted() {
       const used = [...list().keys()]
@@ -168,14 +165,4 @@ function readLink(path: string): string | undefined {
 function readOwner(path: string): AttachmentKey | undefined {
   const [containerId, ifname] = readLink(path)?.split('/') ?? []
   return containerId === undefined || ifname === undefined ? undefined : { containerId, ifname }
-}
-
-/** Links live in their directory, so this alone makes them survive a power cut. */
-async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

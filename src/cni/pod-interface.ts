@@ -6,10 +6,10 @@ import { forgetFlowsOf } from '../kernel/netlink-conntrack.js'
 import { openRtnetlink } from '../kernel/netlink-rtnetlink.js'
 import { withNetns } from '../kernel/netns.js'
 import type { Link, Rtnetlink } from '../kernel/rtnetlink.js'
-import { errnoOf } from '../kernel/syscalls.js'
 import { ensureSysctl } from '../kernel/sysctl.js'
 import { cniError, cniErrorCodes } from './cni-error.js'
 import type { CheckedPodInterface, Datapath, NodeStack, PodAddress, PodInterface } from './datapath.js'
+import { leavingGroup, linkDeletions } from './link-deletions.js'
 import { ensurePodBridge } from './pod-bridge.js'
 import { connectRouted, routedProblems } from './routed-end.js'
 
@@ -20,23 +20,33 @@ export type PodStack = Pick<NodeStack, 'enter' | 'rtnetlink'>
 export type PodDatapath = Pick<Datapath, 'add' | 'check' | 'exists' | 'del' | 'gc' | 'trouble'>
 
 /** Pods by veth pairs: as ports of the node's bridge, or routed to one by one. */
-export const podInterfaces = (stack: PodStack): PodDatapath => ({
-  add: pod => addPodInterface(stack, pod),
-  check: pod => checkPodInterface(stack, pod),
-  exists: hostVeth => stack.rtnetlink.link(hostVeth) !== undefined,
-  del(hostVeth, addresses) {
-    deletePodInterface(stack.rtnetlink, hostVeth)
-    stack.enter(() => {
-      for (const address of addresses) forgetFlowsOf(address)
-    })
-  },
-  gc: (keep, group) => deleteUnknownPodInterfaces(stack.rtnetlink, keep, group),
-  trouble(name) {
-    const bridge = stack.rtnetlink.link(name)
-    if (bridge === undefined) return `the node has no bridge ${name}`
-    return bridge.isUp ? undefined : `the bridge ${name} is down`
-  },
-})
+export function podInterfaces(stack: PodStack): PodDatapath {
+  const { rtnetlink } = stack
+  const deleteLink = linkDeletions(rtnetlink)
+  return {
+    add: pod => addPodInterface(stack, pod),
+    check: pod => checkPodInterface(stack, pod),
+    exists: hostVeth => rtnetlink.link(hostVeth) !== undefined,
+    async del(hostVeth, addresses) {
+      await deleteLink(hostVeth)
+      stack.enter(() => {
+        for (const address of addresses) forgetFlowsOf(address)
+      })
+    },
+    async gc(keep, group) {
+      const unknown = rtnetlink
+        .links()
+        .filter(link => (link.group === group || link.group === leavingGroup) && link.kind === 'veth' && !keep.has(link.name))
+      await Promise.all(unknown.map(({ name }) => deleteLink(name)))
+      return unknown.map(({ name }) => name)
+    },
+    trouble(name) {
+      const bridge = rtnetlink.link(name)
+      if (bridge === undefined) return `the node has no bridge ${name}`
+      return bridge.isUp ? undefined : `the bridge ${name} is down`
+    },
+  }
+}
 
 const defaultRoutes = { 4: '0.0.0.0/0', 6: '::/0' } as const
 
@@ -71,7 +81,8 @@ function addPodInterface(stack: PodStack, pod: PodInterface): { readonly hostMac
         if (bridge === undefined) connectRouted(stack, pod, host)
         return { hostMac: host.mac }
       } catch (error) {
-        deletePodInterface(rtnetlink, name)
+        const left = rtnetlink.link(name)
+        if (left !== undefined) rtnetlink.deleteLink(left.index)
         throw error
       }
     })
@@ -149,25 +160,6 @@ function problemsOnNode(stack: PodStack, pod: CheckedPodInterface, link: Link): 
   const bridge = stack.rtnetlink.link(pod.bridge)
   const isPort = bridge !== undefined && host.master === bridge.index
   return [...down, ...(isPort ? [] : [`${pod.hostVeth} is no port of ${pod.bridge}`])]
-}
-
-/** Removes both ends by the one on the node. */
-function deletePodInterface(rtnetlink: Rtnetlink, hostVeth: string): void {
-  const link = rtnetlink.link(hostVeth)
-  if (link === undefined) return
-  try {
-    rtnetlink.deleteLink(link.index)
-  } catch (error) {
-    // The namespace at the other end may go at the same moment, and takes the pair with it.
-    if (errnoOf(error) !== 'ENODEV') throw error
-  }
-}
-
-/** Removes the Pod interfaces of the network that nobody claims. */
-function deleteUnknownPodInterfaces(rtnetlink: Rtnetlink, keep: ReadonlySet<string>, group: number): readonly string[] {
-  const unknown = rtnetlink.links().filter(link => link.group === group && link.kind === 'veth' && !keep.has(link.name))
-  for (const { name } of unknown) deletePodInterface(rtnetlink, name)
-  return unknown.map(({ name }) => name)
 }
 
 /** The namespace's descriptor; code 3 when there is none, code 4 when it is the node's own. */

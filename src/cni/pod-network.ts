@@ -101,11 +101,11 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
   async function takeAway(key: AttachmentKey, hostVeth: string | undefined): Promise<void> {
     const recorded = attachments.get(key)?.addresses.map(text => parseInterfaceAddress(text).ip) ?? []
     const addresses = [...new Set([...recorded, ...ipam.heldBy(key)])]
-    if (hostVeth !== undefined) datapath.del(hostVeth, addresses)
+    if (hostVeth !== undefined) await datapath.del(hostVeth, addresses)
     // In GC too: not every plugin that gives addresses knows GC.
     await delegated('DEL', key)
     await ipam.release(key)
-    await attachments.remove(key)
+    attachments.remove(key)
   }
 
   return {
@@ -121,14 +121,14 @@ export function openPodNetwork(parts: PodNetworkParts, conf: PodNetConf, call: C
       try {
         pod = podInterface(request, given, mac)
         // An ADD that died before it was recorded may have left the pair behind.
-        datapath.del(pod.hostVeth, [])
+        await datapath.del(pod.hostVeth, [])
         const { hostMac } = datapath.add(pod)
         try {
-          await attachments.put(attachmentOf(request, pod, conf))
+          attachments.put(attachmentOf(request, pod, conf))
           return appendResult(previous, resultOf(request, pod, { conf, hostMac, dns: given.dns }))
         } catch (error) {
-          datapath.del(pod.hostVeth, [])
-          await attachments.remove(request)
+          await datapath.del(pod.hostVeth, [])
+          attachments.remove(request)
           throw error
         }
       } catch (error) {

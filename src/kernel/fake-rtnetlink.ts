@@ -158,6 +158,13 @@ export function createFakeRtnetlink(): Rtnetlink {
       if (need(operation, index).kind === undefined) throw kernelRefused(operation, 'ENOTSUP')
       removeLink(index)
     },
+    async deleteGroup(group) {
+      const operation = `delete the links of group ${group}`
+      if (group === 0) throw kernelRefused(operation, 'EPERM')
+      const all = [...links.values()].filter(link => link.group === group)
+      if (all.length === 0) throw kernelRefused(operation, 'ENODEV')
+      for (const { index } of all) removeLink(index)
+    },
     addresses: () => addresses,
     addAddress(address) {
       const operation = `add address ${address.cidr} to link ${address.link}`

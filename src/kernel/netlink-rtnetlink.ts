@@ -105,6 +105,13 @@ export function openRtnetlink(): Rtnetlink {
       send(`change bridge port ${index}`, rtmLink.set, 0, { header, attributes: [bridgePortAttributes(change)] })
     },
     deleteLink: index => send(`delete link ${index}`, rtmLink.delete, 0, { header: ifinfomsg({ index }), attributes: [] }),
+    deleteGroup: group =>
+      socket.requestInPool(`delete the links of group ${group}`, {
+        type: rtmLink.delete,
+        flags: 0,
+        header: ifinfomsg(),
+        attributes: linkAttributes({ group }),
+      }),
     addresses: () => dump('addresses', rtmAddress.get, addressDumpHeader()).map(parseAddress),
     addAddress: address =>
       send(`add address ${address.cidr} to link ${address.link}`, rtmAddress.new, nlm.create | nlm.excl, encodeAddress(address)),

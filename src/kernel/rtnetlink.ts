@@ -1,5 +1,5 @@
 /**
- * rtnetlink as this project needs it. All calls are synchronous and act on the network namespace the socket was opened in.
+ * rtnetlink as this project needs it. All calls but one are synchronous; they act on the network namespace the socket was opened in.
  * Errors: KERNEL_REFUSED, which names the operation, the object, the errno and the kernel's extended ACK text.
  */
 
@@ -96,6 +96,11 @@ export interface Rtnetlink {
   /** A port of a bridge: hairpin mode (IFLA_BRPORT_MODE), MAC learning (IFLA_BRPORT_LEARNING). */
   changeBridgePort(index: number, change: { readonly hairpin?: boolean; readonly learning?: boolean }): void
   deleteLink(index: number): void
+  /**
+   * Deletes all links of a group (not 0) as one change, without this thread. They are out of sight after a millisecond or two; it resolves when the kernel
+   * has freed them, some 20 ms later, however many they are. No such link: KERNEL_REFUSED, ENODEV.
+   */
+  deleteGroup(group: number): Promise<void>
   addresses(): readonly Address[]
   addAddress(address: Address): void
   deleteAddress(address: Address): void

@@ -6,6 +6,7 @@ import { PodwireError } from '../base/errors/podwire-error.js'
 /** The symbols of this very process: Node links the C library dynamically, whichever it is. */
 const libc = koffi.load(null)
 
+const sendto = libc.func('intptr_t sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t toLength)')
 const fcntl = libc.func('int fcntl(int fd, int command, void *argument)')
 
 /** System calls that Node does not offer. Each returns what the C library returns; after -1 ask `lastErrno` at once. */
@@ -20,14 +21,17 @@ export const syscalls = {
     value: Uint8Array,
     length: number,
   ) => number,
-  sendto: libc.func('intptr_t sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t toLength)') as (
+  sendto: sendto as (fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array | null, toLength: number) => number,
+  /** On a thread of libuv's pool, for requests that the kernel takes long over. */
+  sendtoAsync: sendto.async as (
     fd: number,
     data: Uint8Array,
     length: number,
     flags: number,
     to: Uint8Array | null,
     toLength: number,
-  ) => number,
+    done: (error: Error | null, result: number) => void,
+  ) => void,
   recv: libc.func('intptr_t recv(int fd, void *data, size_t length, int flags)') as (
     fd: number,
     data: Uint8Array,

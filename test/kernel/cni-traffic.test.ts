@@ -112,7 +112,8 @@ t.test('what travels between nodes is never thrown away for its checksum', async
     stdio: ['pipe', 'pipe', 'ignore'],
   })
   const inner = [...text.matchAll(/Flags \[[^\]]*\], cksum 0x[0-9a-f]+ \(([^)]*)\)/g)].map(([, verdict]) => verdict)
-  t.ok(inner.length >= 14, `${inner.length} TCP segments seen`)
+  // What closes a connection may come after the capture's end.
+  t.ok(inner.length >= 8, `${inner.length} TCP segments seen: two handshakes, questions and answers`)
   for (const netns of [client.netns, server.netns, one.netns, two.netns]) t.strictSame(checksumErrors(netns), { tcp: '0', udp: '0' })
   const outer = [...text.matchAll(/> 172\.30\.0\.\d+\.4789: (.*?) VXLAN/g)].map(([, verdict]) => verdict)
   t.strictSame([outer.length, [...new Set(outer)]], [inner.length, ['[no cksum]']], 'as RFC 7348 asks')

@@ -43,6 +43,24 @@ t.test('a link goes to the namespace it is made for', async t => {
   for (const one of [rtnetlink, inside]) one.close()
 })
 
+t.test('a group of links goes as a whole, in the namespace the socket was opened in', async t => {
+  const open = () => {
+    const rtnetlink = withNetns(newNetns().path, openRtnetlink)
+    closers.push(() => rtnetlink.close())
+    for (const name of ['a', 'b', 'c']) rtnetlink.addVeth({ name, mtu: 1500, group: name === 'c' ? 8 : 7, peer: { name: `${name}0` } })
+    return rtnetlink
+  })
+  await near.deleteGroup(7)
+  const names = [near, other].map(rtnetlink =>
+    rtnetlink
+      .links()
+      .map(({ name }) => name)
+      .filter(name => /^[abc]$/.test(name)),
+  )
+  t.strictSame(names, [['c'], ['a', 'b', 'c']])
+  await t.rejects(near.deleteGroup(7), { code: 'KERNEL_REFUSED', message: 'delete the links of group 7: ENODEV, no such device' })
+})
+
 t.test('a listing longer than one answer is complete', async t => {
   const rtnetlink = withNetns(newNetns().path, openRtnetlink)
   rtnetlink.addBridge({ name: 'br0', mtu: 1500 })

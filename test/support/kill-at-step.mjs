@@ -18,17 +18,13 @@ function step() {
   }
 }
 
-function before(object, name, isStep = () => true) {
-  const real = object[name]
-  object[name] = (...args) => {
-    if (isStep(...args)) step()
-    return real.apply(object, args)
+for (const name of ['symlinkSync', 'renameSync', 'rmSync', 'writeFileSync']) {
+  const real = fs[name]
+  fs[name] = (...args) => {
+    step()
+    return real(...args)
   }
 }
-
-for (const name of ['symlinkSync', 'renameSync', 'rmSync', 'writeFileSync']) before(fs, name)
-for (const name of ['rename', 'rm']) before(fs.promises, name)
-before(fs.promises, 'open', (_path, flags) => flags === 'w')
 syncBuiltinESMExports()
 
 /** Of netlink's messages those that are no question: neither NLM_F_DUMP nor one of rtnetlink's GET types. */
@@ -44,10 +40,13 @@ koffi.load = (...args) => {
     func(text) {
       const real = library.func(text)
       if (!text.includes(' sendto(')) return real
-      return (...call) => {
-        if (changes(Buffer.from(call[1]))) step()
-        return real(...call)
-      }
+      const counted =
+        send =>
+        (...call) => {
+          if (changes(Buffer.from(call[1]))) step()
+          return send(...call)
+        }
+      return Object.assign(counted(real), { async: counted(real.async) })
     },
   }
 }

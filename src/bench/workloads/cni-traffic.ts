@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { builtProgram } from '../../kernel/built-program.js'
 import { localMachine } from '../../kernel/local-machine.js'
 import { directPods, handMadeNodes, type PodNodes, type PodWay, podwireNodes, routedPods } from '../pod-nodes.js'
+import { onOneCpu } from '../service-nodes.js'
 import { untilItListens } from '../until-it-listens.js'
 import { type Arm, type BenchCase, type PreparedCase, type Scale, timed } from '../workload.js'
 
@@ -80,8 +81,8 @@ async function serve(nodes: PodNodes, to: 'near' | 'far', signal: AbortSignal): 
   const { netns, address } = nodes[to]
   const host = localMachine.enter(netns.path)
   const servers = [
-    host.start(['iperf3', '--server', '--forceflush', '--port', ports.throughput]),
-    host.start([builtProgram('bench-tool'), 'serve', address, ports.connections]),
+    host.start([...onOneCpu, 'iperf3', '--server', '--forceflush', '--port', ports.throughput]),
+    host.start([...onOneCpu, builtProgram('bench-tool'), 'serve', address, ports.connections]),
   ]
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map(server => server.stop()))
@@ -106,8 +107,20 @@ async function measure(
   const { address } = nodes[to]
   const { bytes, ms } = amounts[scale]
   // The kernel's own choice may be BBR without pacing, which measures the timer.
-  const flood = ['iperf3', '--client', address, '--port', ports.throughput, '--bytes', bytes, '--congestion', 'cubic', '--json']
+  const flood = [
+    ...onOneCpu,
+    'iperf3',
+    '--client',
+    address,
+    '--port',
+    ports.throughput,
+    '--bytes',
+    bytes,
+    '--congestion',
+    'cubic',
+    '--json',
+  ]
   const sent = Throughput.parse(JSON.parse((await client.run(flood, { signal })).stdout))
-  const asked = await client.run([builtProgram('bench-tool'), 'ask', address, ports.connections, String(ms)], { signal })
+  const asked = await client.run([...onOneCpu, builtProgram('bench-tool'), 'ask', address, ports.connections, String(ms)], { signal })
   return { throughput: sent.end.sum_received.bits_per_second / 1e9, connections: (Number(asked.stdout) * 1000) / ms }
 }

@@ -23,11 +23,11 @@ function memoryDatapath() {
     check: () => {},
     exists: name => pods.has(name),
     trouble: () => trouble.bridge,
-    del(hostVeth) {
+    async del(hostVeth) {
       if (trouble.del) throw trouble.del
       pods.delete(hostVeth)
     },
-    gc: keep => [...pods.keys()].filter(name => !keep.has(name) && pods.delete(name)),
+    gc: async keep => [...pods.keys()].filter(name => !keep.has(name) && pods.delete(name)),
   }
   return { datapath, pods, trouble }
 }
