@@ -49,7 +49,8 @@ t.test('a group of links goes as a whole, in the namespace the socket was opened
     closers.push(() => rtnetlink.close())
     for (const name of ['a', 'b', 'c']) rtnetlink.addVeth({ name, mtu: 1500, group: name === 'c' ? 8 : 7, peer: { name: `${name}0` } })
     return rtnetlink
-  })
+  }
+  const [near, other] = [open(), open()]
   await near.deleteGroup(7)
   const names = [near, other].map(rtnetlink =>
     rtnetlink
