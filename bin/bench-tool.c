@@ -1,7 +1,8 @@
 /*
  * What `podwire bench` measures with, small enough to weigh nothing beside what is measured.
  *
- *   bench-tool time PROGRAM            runs it with our environment and standard streams; the last line on standard error is how long it took, in ns
+ *   bench-tool time PROGRAM            runs it with our environment and standard streams; the last line on standard error is how long it took, in ns,
+ *                                      from when all of standard input was there: whoever started us is busy until then
  *   bench-tool serve ADDRESS PORT      answers one byte with one byte and waits for the end, connection after connection
  *   bench-tool echo ADDRESS PORT       sends each datagram back
  *   bench-tool ask ADDRESS PORT MS     connects, asks, reads the answer, closes, again and again for MS milliseconds; prints how often
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,10 +42,28 @@ static int fail(const char *what)
 	return 125;
 }
 
+/* Standard input becomes a file that holds all of it. */
+static int take_input(void)
+{
+	char bytes[65536];
+	ssize_t got;
+	int whole = memfd_create("standard-input", 0);
+
+	if (whole < 0)
+		return -1;
+	while ((got = read(0, bytes, sizeof bytes)) > 0)
+		if (write(whole, bytes, (size_t)got) != got)
+			return -1;
+	return got == 0 && lseek(whole, 0, SEEK_SET) == 0 ? dup2(whole, 0) : -1;
+}
+
 static int time_program(char *const argv[])
 {
 	pid_t pid;
 	int status;
+
+	if (take_input() < 0)
+		return fail("read standard input");
 	long long start = now_ns();
 
 	errno = posix_spawn(&pid, argv[0], NULL, NULL, argv, environ);

@@ -2,11 +2,12 @@ import { z } from 'zod'
 
 import { type Cidr, cidrContains, cidrParts, cidrSize, type Ip, indexInCidr, nthAddress, parseCidr, parseIp } from '../base/net/address.js'
 
-/** Addresses that Pods may have: those of a subnet from `first` to `last`, without the gateway. */
+/** Addresses that Pods may have: those of a subnet from number `first` to number `last`, without the gateway. */
 export interface AddressRange {
   readonly subnet: Cidr
-  readonly first: Ip
-  readonly last: Ip
+  /** Places after the subnet's own address. */
+  readonly first: bigint
+  readonly last: bigint
   /** The node's own address towards these Pods. */
   readonly gateway: Ip
 }
@@ -16,7 +17,7 @@ export type RangeSet = readonly [AddressRange, ...AddressRange[]]
 
 /** The range of a whole subnet: without its network and (IPv4) broadcast address, the first address being the gateway. */
 export function wholeRange(subnet: Cidr): AddressRange {
-  return { subnet, first: nthAddress(subnet, 1), last: nthAddress(subnet, lastIndex(subnet)), gateway: nthAddress(subnet, 1) }
+  return { subnet, first: 1n, last: lastIndex(subnet), gateway: nthAddress(subnet, 1) }
 }
 
 const lastIndex = (subnet: Cidr): bigint => cidrSize(subnet) - (cidrParts(subnet).family === 4 ? 2n : 1n)
@@ -42,7 +43,7 @@ export function* addressesAfter(set: RangeSet, latest: Ip | undefined): Generato
       return false
     })
     const range = set[k]!
-    const address = nthAddress(range.subnet, (indexInCidr(range.subnet, range.first) ?? 0n) + at)
+    const address = nthAddress(range.subnet, range.first + at)
     if (address !== range.gateway) yield { range, address }
   }
 }
@@ -58,12 +59,11 @@ function positionOf(set: RangeSet, address: Ip): bigint {
   return -1n
 }
 
-const countOf = ({ subnet, first, last }: AddressRange): bigint =>
-  (indexInCidr(subnet, last) ?? 0n) - (indexInCidr(subnet, first) ?? 0n) + 1n
+const countOf = ({ first, last }: AddressRange): bigint => last - first + 1n
 
 function indexIn({ subnet, first, last }: AddressRange, address: Ip): bigint | undefined {
-  const [index, from, to] = [address, first, last].map(ip => indexInCidr(subnet, ip))
-  return index !== undefined && from !== undefined && to !== undefined && index >= from && index <= to ? index - from : undefined
+  const index = indexInCidr(subnet, address)
+  return index !== undefined && index >= first && index <= last ? index - first : undefined
 }
 
 /** Text as an address or a range of addresses, with our own words for what is wrong. */
@@ -95,11 +95,12 @@ const Range = z
     }
     if (cidrSize(subnet) < 4n) return refuse(`${subnet} has no room for Pods: use a /30 (IPv4), a /126 (IPv6) or larger`)
     const whole = wholeRange(subnet)
-    const range = { subnet, first: rangeStart ?? whole.first, last: rangeEnd ?? whole.last, gateway: gateway ?? whole.gateway }
-    const [first, last] = [indexInCidr(subnet, range.first) ?? 0n, indexInCidr(subnet, range.last) ?? 0n]
-    if (first < 1n || last > lastIndex(subnet))
-      return refuse(`${range.first} to ${range.last} holds an address of ${subnet} that no Pod may have`)
-    if (sizeOfRange(range) < 1n || first > last) return refuse(`${range.first} to ${range.last} has no address for a Pod`)
+    const placeOf = (ip: Ip | undefined): bigint | undefined => (ip === undefined ? undefined : indexInCidr(subnet, ip))
+    const [first, last] = [placeOf(rangeStart) ?? whole.first, placeOf(rangeEnd) ?? whole.last]
+    const range = { subnet, first, last, gateway: gateway ?? whole.gateway }
+    const name = () => `${nthAddress(subnet, first)} to ${nthAddress(subnet, last)}`
+    if (first < whole.first || last > whole.last) return refuse(`${name()} holds an address of ${subnet} that no Pod may have`)
+    if (sizeOfRange(range) < 1n || first > last) return refuse(`${name()} has no address for a Pod`)
     return range
   })
 

@@ -78,8 +78,9 @@ export function createCniPlugin({
       cniVersion = version
       if (request.command === 'CHECK') requireCniVersion(version, '0.4.0', request.command)
       if (request.command === 'GC' || request.command === 'STATUS') requireCniVersion(version, '1.1.0', request.command)
-      const { type } = parseConf(NetConf, value)
-      return succeed(type === 'loopback' ? runLoopback(request, version) : await runPodwire(request, call, { value, version }))
+      if (value.type !== 'loopback') return succeed(await runPodwire(request, call, { value, version }))
+      parseConf(NetConf, value)
+      return succeed(runLoopback(request, version))
     } catch (error) {
       return { status: 1, stdout: `${JSON.stringify(cniErrorAnswer(error, cniVersion))}\n` }
     }

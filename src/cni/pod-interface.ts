@@ -29,6 +29,7 @@ export function podInterfaces(stack: PodStack): PodDatapath {
     exists: hostVeth => rtnetlink.link(hostVeth) !== undefined,
     async del(hostVeth, addresses) {
       await deleteLink(hostVeth)
+      if (addresses.length === 0) return
       stack.enter(() => {
         for (const address of addresses) forgetFlowsOf(address)
       })

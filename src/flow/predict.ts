@@ -1,11 +1,12 @@
 import { PodwireError } from '../base/errors/podwire-error.js'
+import { commonPrefixLength, parseIp } from '../base/net/address.js'
 import type { Headers, HopStep, Journey, PathEnd, PathStep } from '../base/net/path.js'
 import { datapathPath, isTunnelled } from '../cni/path.js'
 import { translateService, untranslated } from '../service-model/translation-path.js'
 import { nodeOfBound } from './bind.js'
 import type { BoundHost, BoundPod, BoundService } from './bound.js'
 import type { ExpectedConntrack, ExpectedHop, ForbiddenHop } from './expectation.js'
-import { type HostFacts, type LabFacts, routerBetween } from './lab-facts.js'
+import { type HostFacts, type InterfaceFacts, type LabFacts, routerBetween } from './lab-facts.js'
 import type { WrittenExpectation } from './resolve-expectation.js'
 import { type RoleContext, roleOf } from './roles.js'
 
@@ -54,7 +55,7 @@ export function predict(
     const path = untranslated(travel({ from: clientEnd, to: end, entry }))
     // The host's own answer: it passes no translation, and of the output hooks nothing is seen.
     const reply = untranslated(travel({ from: end, to: clientEnd }))
-    const rejecting = client.kind === 'pod' ? facts.hosts.get(entry!)?.bridge?.addresses[0] : facts.hosts.get(entry!)?.address
+    const rejecting = client.kind === 'pod' ? addressTowards(facts.hosts.get(entry!)?.bridge, client.ip) : facts.hosts.get(entry!)?.address
     const answer = {
       ...(rejecting !== undefined && { src: rejecting }),
       dst: client.ip,
@@ -236,7 +237,15 @@ function masqueradeAddress(port: string, host: HostFacts | undefined, facts: Lab
   if (port === 'vxlan') return host?.vxlan?.addresses[0]
   if (port === 'uplink') return host?.address
   const node = host ?? facts.hosts.get(flow.server?.node ?? '')
-  return node?.bridge?.addresses[0]
+  return addressTowards(node?.bridge, flow.server?.ip)
+}
+
+/** On a flat layer 2 the bridge has the node's address too: IPv6 takes the one that has most in common with the destination (RFC 6724, rule 8), IPv4 the first. */
+function addressTowards(link: InterfaceFacts | undefined, destination: string | undefined): string | undefined {
+  const [first, ...others] = link?.addresses ?? []
+  if (first === undefined || destination === undefined || !destination.includes(':')) return first
+  const shared = (address: string): number => commonPrefixLength(parseIp(address), parseIp(destination))
+  return others.reduce((best, address) => (shared(address) > shared(best) ? address : best), first)
 }
 
 /** The tunnel's headers as its first node writes them; the other end is the node that has the destination. */

@@ -36,6 +36,13 @@ export function ipToBytes(ip: Ip): Uint8Array {
   return bytes
 }
 
+/** How many bits two addresses of one family begin with that are the same. */
+export function commonPrefixLength(a: Ip, b: Ip): number {
+  const [left, right] = [ipToBytes(a), ipToBytes(b)]
+  const at = left.findIndex((byte, i) => byte !== right[i])
+  return at < 0 ? left.length * 8 : at * 8 + Math.clz32((left[at]! ^ right[at]!) << 24)
+}
+
 /** The address that 4 or 16 bytes in network byte order stand for. */
 export function ipFromBytes(bytes: Uint8Array): Ip {
   return (bytes.length === 4 ? bytes.join('.') : formatIpv6(bytes)) as Ip
@@ -112,17 +119,29 @@ export function nthSubnet(cidr: Cidr, prefix: number, n: number): Cidr {
 
 /** How many places `ip` lies after the first address of `cidr`; undefined outside it. */
 export function indexInCidr(cidr: Cidr, ip: Ip): bigint | undefined {
-  return cidrContains(cidr, ip) ? ipToNumber(ip) - ipToNumber(cidrParts(cidr).base) : undefined
+  const { base, prefix, family } = cidrParts(cidr)
+  if (ipFamily(ip) !== family) return undefined
+  const index = ipToNumber(ip) - ipToNumber(base)
+  return index >= 0n && index >> BigInt(bitsOf(family) - prefix) === 0n ? index : undefined
 }
 
 /** The address as a number, for arithmetic and ordering within one family. */
 export const ipToNumber = (ip: Ip): bigint => toNumber(ipToBytes(ip))
 
-const toNumber = (bytes: Uint8Array): bigint => bytes.reduce((number, byte) => (number << 8n) | BigInt(byte), 0n)
+function toNumber(bytes: Uint8Array): bigint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  return bytes.length === 4 ? BigInt(view.getUint32(0)) : (view.getBigUint64(0) << 64n) | view.getBigUint64(8)
+}
 
 function fromNumber(number: bigint, family: IpFamily): Ip {
-  const length = bitsOf(family) / 8
-  return ipFromBytes(Uint8Array.from({ length }, (_, i) => Number((number >> BigInt(8 * (length - 1 - i))) & 0xffn)))
+  const bytes = new Uint8Array(bitsOf(family) / 8)
+  const view = new DataView(bytes.buffer)
+  if (family === 4) view.setUint32(0, Number(number))
+  else {
+    view.setBigUint64(0, number >> 64n)
+    view.setBigUint64(8, BigInt.asUintN(64, number))
+  }
+  return ipFromBytes(bytes)
 }
 
 function parseIpBytes(text: string): Uint8Array | undefined {

@@ -67,12 +67,12 @@ t.test('one of each range, or none', async t => {
 const ranges = (value: unknown) => RangeSetText.parse(value)
 
 t.test('ranges as configurations write them', async t => {
-  t.strictSame(ranges('10.244.1.0/24'), [{ subnet: '10.244.1.0/24', first: '10.244.1.1', last: '10.244.1.254', gateway: '10.244.1.1' }])
+  t.strictSame(ranges('10.244.1.0/24'), [{ subnet: '10.244.1.0/24', first: 1n, last: 254n, gateway: '10.244.1.1' }])
   t.strictSame(
     ranges([{ subnet: '10.1.0.0/24', rangeStart: '10.1.0.100', rangeEnd: '10.1.0.109', gateway: '10.1.0.254' }, '10.2.0.0/30']),
     [
-      { subnet: '10.1.0.0/24', first: '10.1.0.100', last: '10.1.0.109', gateway: '10.1.0.254' },
-      { subnet: '10.2.0.0/30', first: '10.2.0.1', last: '10.2.0.2', gateway: '10.2.0.1' },
+      { subnet: '10.1.0.0/24', first: 100n, last: 109n, gateway: '10.1.0.254' },
+      { subnet: '10.2.0.0/30', first: 1n, last: 2n, gateway: '10.2.0.1' },
     ],
   )
   const refused: Readonly<Record<string, unknown>> = {

@@ -8,6 +8,7 @@ import {
   cidrContains,
   cidrSize,
   cidrsOverlap,
+  commonPrefixLength,
   indexInCidr,
   ipFromBytes,
   ipToBytes,
@@ -33,6 +34,15 @@ t.test('canonical text', async t => {
     '1:2:3:4:5:6:7::': '1:2:3:4:5:6:7:0',
   }
   for (const [text, want] of Object.entries(cases)) t.equal(parseIp(text), want, text)
+})
+
+t.test('what two addresses have in common', async t => {
+  const shared = (a: string, b: string) => commonPrefixLength(parseIp(a), parseIp(b))
+  t.equal(shared('10.0.0.1', '10.0.0.1'), 32)
+  t.equal(shared('10.0.0.1', '138.0.0.1'), 0)
+  t.equal(shared('10.0.0.4', '10.0.0.6'), 30)
+  t.equal(shared('fd00:10:244:1::1', 'fd00:10:244:1::5'), 125)
+  t.equal(shared('fd00:172:30::b', 'fd00:10:244:1::5'), 23)
 })
 
 t.test('what is no address is refused', async t => {
