@@ -124,6 +124,12 @@ export const rooms = [
   { room: 'report', layer: 6, what: 'one self-contained page from a RunRecord', may: base },
 
   {
+    room: 'ui',
+    layer: 7,
+    what: 'the live page of a lab: what passes, what the kernel holds, and switches',
+    may: [...base, 'api', 'kernel', 'client', 'flow', 'report'],
+  },
+  {
     room: 'cli',
     layer: 7,
     what: 'commands and their wording',

@@ -30,7 +30,7 @@ import { runFlows } from '../src/flow/run-flows.js'
 import { verify } from '../src/flow/verify/verify.js'
 import { whyFlow } from '../src/flow/why/why.js'
 import { recordedFlow, writtenExpectation } from '../src/flow/written-flow.js'
-import { packageRoot } from '../src/kernel/built-program.js'
+import { builtProgram, packageRoot } from '../src/kernel/built-program.js'
 import { execConntrack } from '../src/kernel/exec-conntrack.js'
 import { execIpset } from '../src/kernel/exec-ipset.js'
 import { execIptables } from '../src/kernel/exec-iptables.js'
@@ -59,6 +59,7 @@ import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 import { diffRuns } from '../src/report/diff-runs.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
 import { renderReport } from '../src/report/render-report.js'
+import { runUi } from '../src/ui/run-ui.js'
 
 const root = packageRoot()
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
@@ -97,6 +98,13 @@ async function flowLab({ spec, hosts }: Lab, client: Client, signal: AbortSignal
   const { name, ipFamily, underlay } = spec
   const dualStack = ipFamily === 'dual'
   return { client, hosts, lab: { name, substrate: 'netns', segments: 1 + underlay.segments.length, dualStack, ...modes } }
+}
+
+/** A command as the live page shows it; `./podwire` is the one of this checkout. */
+async function runShownCommand([program = '', ...rest]: readonly string[], onOutput: (text: string) => void, signal: AbortSignal) {
+  const started = localMachine.start([program === './podwire' ? join(root, 'podwire') : program, ...rest], { signal })
+  for (const stream of [started.stdout, started.stderr]) stream?.on('data', (chunk: Uint8Array) => onOutput(Buffer.from(chunk).toString()))
+  return started.ended
 }
 
 const parts: Parts = {
@@ -148,6 +156,23 @@ const parts: Parts = {
     const lesson = (await readLessons(folder)).find(each => each.lesson.metadata.name === name)
     if (lesson === undefined) throw new PodwireError('NOT_FOUND', `there is no lesson ${name} in ${folder}`)
     return withFlowSession(await flowLab(lab, client, signal), signal, session => runLesson(session, { ...run, lesson }))
+  },
+  async runUi({ lab, client, ...options }, signal) {
+    const lessons = await readLessons(join(root, 'lessons'))
+    await withFlowSession(await flowLab(lab, client, signal), signal, session =>
+      runUi(
+        session,
+        {
+          ...options,
+          name: lab.spec.name,
+          kubeconfig: lab.kubeconfig,
+          lessons: lessons.map(({ lesson: { metadata, spec } }) => ({ name: metadata.name, title: spec.title })),
+          scriptFile: builtProgram('live-page.js'),
+          run: runShownCommand,
+        },
+        signal,
+      ),
+    )
   },
   workloads,
   runWorkload,

@@ -34,6 +34,18 @@ await build({
   logLevel: 'warning',
 })
 
+// The script of the live page runs in browsers.
+await build({
+  entryPoints: ['src/ui/browser/live-page.ts'],
+  outfile: 'dist/live-page.js',
+  bundle: true,
+  platform: 'browser',
+  target: 'es2022',
+  format: 'esm',
+  minify: true,
+  logLevel: 'warning',
+})
+
 for (const file of sources.filter(name => name.endsWith('.c'))) {
   const output = `dist/${file.slice(0, -2)}`
   if (existsSync(output) && statSync(output).mtimeMs > statSync(`bin/${file}`).mtimeMs) continue

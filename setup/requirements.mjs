@@ -114,6 +114,7 @@ export const requirements = [
   ),
   debian('iperf3', 'iperf3', 'test', 'fills the Pod network in podwire bench cni'),
   debian('ethtool', 'ethtool', 'test', 'a second opinion on the checksum offloading of devices'),
+  debian('chromium', 'chromium', 'test', 'opens the live page as a user does'),
   debian('tshark', 'tshark', 'test', 'a second opinion on every packet that our decoder reads'),
   debian('ipset', 'ipset', 'lab', 'holds the address sets of proxy ipvs'),
   debian('ipvsadm', 'ipvsadm', 'test', 'a second opinion on the virtual servers of proxy ipvs'),

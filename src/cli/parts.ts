@@ -65,6 +65,16 @@ export interface LessonOptions extends Omit<FlowRunOptions, 'files' | 'onFlow'> 
   readonly onHint: () => void
 }
 
+/** What the live page is of. */
+export interface UiOptions {
+  readonly lab: Lab
+  readonly client: Client
+  /** On 127.0.0.1; 0 takes one that is free. */
+  readonly port: number
+  /** Called once the page can be opened. */
+  readonly onListening: (url: string) => void
+}
+
 /** What `podwire agent --only proxy` was told; it counts more than the configuration file. */
 export interface ProxyAgentOptions {
   readonly configFile?: string
@@ -118,6 +128,8 @@ export interface Parts {
   listLessons(folder: string): Promise<readonly LessonSummary[]>
   /** Breaks the lab and waits until it is mended; the flow as it failed. */
   runLesson(options: LessonOptions, signal: AbortSignal): Promise<FlowRecord>
+  /** Serves the live page until the signal aborts. */
+  runUi(options: UiOptions, signal: AbortSignal): Promise<void>
   /** The subjects of `podwire bench`. */
   readonly workloads: readonly Workload[]
   runWorkload(options: RunWorkloadOptions, signal: AbortSignal): Promise<BenchRecord>

@@ -16,6 +16,7 @@ import { policyCommand } from './commands/policy.js'
 import { setCommand } from './commands/set.js'
 import { statusCommand } from './commands/status.js'
 import { traceCommand } from './commands/trace.js'
+import { uiCommand } from './commands/ui.js'
 import { upCommand } from './commands/up.js'
 import { verifyCommand } from './commands/verify.js'
 import { whyCommand } from './commands/why.js'
@@ -35,6 +36,7 @@ const factories: readonly CommandFactory[] = [
   verifyCommand,
   traceCommand,
   whyCommand,
+  uiCommand,
   lessonCommand,
   benchCommand,
   cniTestCommand,

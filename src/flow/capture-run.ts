@@ -40,7 +40,12 @@ export interface CaptureRun {
 }
 
 export function watchedHost(facts: HostFacts, prober: Prober): WatchedNamespace {
-  const { name, host, uplinks, bridge, vxlan, attachments } = facts
+  const { name, host } = facts
+  return { owner: name, hostName: name, host, prober, placeOf: placesOfHost(facts) }
+}
+
+/** What the interfaces of a host are in the vocabulary of paths. */
+export function placesOfHost({ name, uplinks, bridge, vxlan, attachments }: HostFacts): WatchedNamespace['placeOf'] {
   const onHost = (port: Place['port'], pod?: string): Place => ({ owner: name, ownerKind: 'host', port, ...(pod !== undefined && { pod }) })
   const places = new Map<string | undefined, Place>([
     ...attachments.map(({ hostVeth, podNamespace, podName }) => [hostVeth, onHost('veth', `${podNamespace}/${podName}`)] as const),
@@ -49,14 +54,18 @@ export function watchedHost(facts: HostFacts, prober: Prober): WatchedNamespace 
     [bridge?.name, onHost('bridge')],
     [vxlan?.name, onHost('vxlan')],
   ])
-  return { owner: name, hostName: name, host, prober, placeOf: interfaceName => places.get(interfaceName) }
+  return interfaceName => places.get(interfaceName)
 }
 
 export function watchedPod({ key, node, host }: BoundPod, prober: Prober): WatchedNamespace {
-  const placeOf = (name: string): Place | undefined =>
-    name === 'eth0' || name === 'lo' ? { owner: key, ownerKind: 'pod', port: name } : undefined
-  return { owner: key, hostName: node, host, prober, placeOf }
+  return { owner: key, hostName: node, host, prober, placeOf: placeInPod(key) }
 }
+
+/** The same of a Pod, `namespace/name`. */
+export const placeInPod =
+  (key: string): WatchedNamespace['placeOf'] =>
+  name =>
+    name === 'eth0' || name === 'lo' ? { owner: key, ownerKind: 'pod', port: name } : undefined
 
 /**
  * The kernel's filter: packets from or to one of these addresses, and everything in a tunnel. Traffic with the API server is left out.
@@ -146,20 +155,27 @@ async function startWatched(namespace: WatchedNamespace, filter: string, signal:
 }
 
 function toSighting({ each, frame }: { readonly each: Watched; readonly frame: InterfaceFrame }) {
-  const { owner, hostName, placeOf } = each.namespace
   const name = each.capture.interfaceName(frame.ifindex) ?? `if${frame.ifindex}`
-  const packet = decodePacket(frame.bytes, linkTypes.sll2)
-  const sighting: Sighting = {
-    place: placeOf(name),
+  return { ...sightingOf(each.namespace, frame, name), source: { each, frame } }
+}
+
+/** A frame at one interface of a namespace, decoded. Its number in a pcapng is not known yet. */
+export function sightingOf(
+  { owner, hostName, placeOf }: Pick<WatchedNamespace, 'owner' | 'hostName' | 'placeOf'>,
+  { bytes, direction, timeNs, sequence }: InterfaceFrame,
+  interfaceName: string,
+): Sighting {
+  const packet = decodePacket(bytes, linkTypes.sll2)
+  return {
+    place: placeOf(interfaceName),
     owner,
     host: hostName,
-    interface: name,
-    dir: frame.direction,
-    timeNs: frame.timeNs,
-    sequence: frame.sequence,
+    interface: interfaceName,
+    dir: direction,
+    timeNs,
+    sequence,
     frame: 0,
     subject: packet.vxlan?.inner ?? packet,
     headers: headersOf(packet),
   }
-  return { ...sighting, source: { each, frame } }
 }

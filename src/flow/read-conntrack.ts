@@ -25,7 +25,7 @@ export function conntrackReader(signal: AbortSignal): ReadConntrack {
     const nodes = [...facts.hosts.values()].filter(({ role }) => role === 'node')
     const found = await Promise.all(
       nodes.map(async node =>
-        (await tableOf(node, facts.family, sent.planned.protocol)).filter(isOf(sent)).map(entry => toRecord(node.name, entry)),
+        (await tableOf(node, facts.family, sent.planned.protocol)).filter(isOf(sent)).map(entry => conntrackRecord(node.name, entry)),
       ),
     )
     return found.flat()
@@ -39,7 +39,9 @@ const isOf =
     orig.dst === target.ip &&
     orig.sport === sourcePort &&
     (client.kind === 'host' && client.role === 'node' ? true : [client.ip, result.localAddress].includes(orig.src))
-function toRecord(host: string, { protocol, state, orig, reply, isAssured, isUnreplied }: ConntrackEntry): ConntrackRecord {
+
+/** An entry in the form in which runs are recorded. */
+export function conntrackRecord(host: string, { protocol, state, orig, reply, isAssured, isUnreplied }: ConntrackEntry): ConntrackRecord {
   const isDnat = reply.src !== orig.dst || reply.sport !== orig.dport
   const isSnat = reply.dst !== orig.src || reply.dport !== orig.sport
   const words = [state, isAssured ? 'ASSURED' : undefined, isUnreplied ? 'UNREPLIED' : undefined].filter(word => word !== undefined)

@@ -4,6 +4,7 @@ import { ladderSvg } from './ladder-svg.js'
 import { html, type Markup } from './markup.js'
 import { matrixTable } from './matrix-table.js'
 import { ladderStyle, pageStyle, palette } from './style.js'
+import { whyCard } from './why-card.js'
 
 /**
  * One run as one HTML page: verdicts, the hop ladder of every flow, the same as a table, findings, conntrack entries.
@@ -108,6 +109,7 @@ ${flow.description !== undefined && html`<p>${flow.description}</p>`}
 ${flow.reason !== undefined && flow.findings.length === 0 && html`<p class="soft">${flow.reason}</p>`}
 <ul class="roles">${Object.entries(flow.bound).map(([alias, target]) => html`<li><b>${alias}</b> <span class="soft">${target}</span></li>`)}</ul>
 ${flow.findings.length > 0 && html`<ul class="findings">${flow.findings.map(finding)}</ul>`}
+${(flow.causes?.length ?? 0) > 0 && html`<h3>Why</h3><div class="cards">${flow.causes?.map(whyCard)}</div>`}
 ${flow.ladder.length > 0 && picture(flow, id, pcapng)}
 ${flow.conntrack.length > 0 && html`<h3>Connection tracking</h3><div class="cards">${flow.conntrack.map(conntrackCard)}</div>`}
 </section>

@@ -112,6 +112,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     diffRuns,
     listLessons: async () => [],
     runLesson: () => Promise.reject(new Error('no lesson is given here')),
+    runUi: async ({ port, onListening }) => onListening(`http://127.0.0.1:${port}/#token`),
     renderReport: () => '<html>',
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),
