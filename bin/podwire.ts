@@ -25,6 +25,8 @@ import { withFlowSession } from '../src/flow/flow-session.js'
 import { keepFlowTests } from '../src/flow/keep-flow-tests.js'
 import { readLessons } from '../src/flow/lesson/read-lessons.js'
 import { runLesson } from '../src/flow/lesson/run-lesson.js'
+import { followFlows } from '../src/flow/live/follow-flows.js'
+import { flowBatches, matrixRecords } from '../src/flow/matrix/matrix-records.js'
 import { readFlowFiles } from '../src/flow/read-flow-files.js'
 import { runFlows } from '../src/flow/run-flows.js'
 import { verify } from '../src/flow/verify/verify.js'
@@ -123,8 +125,9 @@ const parts: Parts = {
   importImage: loadImage,
   async runFlows({ lab, files, ...run }, signal) {
     const documents = await readFlowFiles(files)
-    const batches = documents.map(document => [document])
-    const record = await runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches }, signal)
+    const ran = await runFlows({ ...run, ...(await flowLab(lab, run.client, signal)), batches: flowBatches(documents) }, signal)
+    const matrices = matrixRecords(documents, ran.flows)
+    const record = matrices.length === 0 ? ran : { ...ran, matrices: [...matrices] }
     await keepFlowTests(run.client, documents, record, signal)
     return record
   },
@@ -147,6 +150,8 @@ const parts: Parts = {
       const { evidence } = await explainFlow(session, asked)
       return recordedFlow(evidence.document, evidence.judged, 'recorded')
     }),
+  watchFlows: async ({ lab, client, onFlow }, signal) =>
+    withFlowSession(await flowLab(lab, client, signal), signal, session => followFlows(session, onFlow, signal)),
   diffRuns,
   async listLessons(folder) {
     const lessons = await readLessons(folder)

@@ -124,6 +124,11 @@ export interface Parts {
   explainFlows(options: Omit<FlowRunOptions, 'outDir' | 'onFlow'>, signal: AbortSignal): Promise<string>
   /** A flow file that expects what was seen of one packet. */
   recordFlow(options: AskedOptions, signal: AbortSignal): Promise<string>
+  /** Tells of every conversation that passes, once it was answered or waited too long; until the signal aborts. */
+  watchFlows(
+    options: { readonly lab: Lab; readonly client: Client; readonly onFlow: (flow: FlowRecord) => void },
+    signal: AbortSignal,
+  ): Promise<void>
   diffRuns(good: RunRecord, bad: RunRecord): RunDifference
   listLessons(folder: string): Promise<readonly LessonSummary[]>
   /** Breaks the lab and waits until it is mended; the flow as it failed. */

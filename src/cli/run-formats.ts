@@ -1,4 +1,5 @@
 import type { FlowRecord, RunRecord } from '../base/results/run-record.js'
+import { matrixText } from './matrix-text.js'
 import { flowSummary, flowTable, paintFor, textLadder } from './text-ladder.js'
 
 /** How `podwire flow test -o` can print a run. */
@@ -19,7 +20,8 @@ export function formatRun(record: RunRecord, format: RunFormat, hasColor: boolea
     case 'table': {
       const paint = paintFor(hasColor)
       const unhappy = record.flows.filter(({ verdict }) => verdict !== 'pass' && verdict !== 'skip')
-      return [flowTable(record, paint), ...unhappy.map(flow => textLadder(flow, paint)), `${flowSummary(record)}\n`].join('\n')
+      const matrices = (record.matrices ?? []).map(matrix => matrixText(matrix, paint))
+      return [flowTable(record, paint), ...matrices, ...unhappy.map(flow => textLadder(flow, paint)), `${flowSummary(record)}\n`].join('\n')
     }
   }
 }

@@ -1,13 +1,56 @@
 import { flowTestJsonSchema } from './flow-test-schema.js'
+import { matrixJsonSchema } from './matrix/matrix-schema.js'
 
 type Schema = Readonly<Record<string, unknown>>
 
+const text = (description: string) => ({ type: 'string', description })
+
 /** The CustomResourceDefinition by which a cluster keeps FlowTests, made of the schema that flow files are read by. */
-export function flowTestDefinition(): object {
-  const schema = flowTestJsonSchema() as Schema
+export const flowTestDefinition = (): object =>
+  definitionOf({
+    kind: 'FlowTest',
+    shortName: 'ft',
+    description: 'Packets between two places of the cluster, and the way that they must take.',
+    schema: flowTestJsonSchema(),
+    seen: {
+      findings: {
+        type: 'array',
+        description: 'Everything that was found, in the order of the path.',
+        items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+      },
+    },
+  })
+
+/** The same of reachability matrices. */
+export const matrixDefinition = (): object =>
+  definitionOf({
+    kind: 'ReachabilityMatrix',
+    shortName: 'rm',
+    description: 'Who reaches whom, as a table.',
+    schema: matrixJsonSchema(),
+    seen: {
+      seen: {
+        type: 'object',
+        description: 'A row each: `.` got through, `X` did not, `#` was not asked.',
+        additionalProperties: { type: 'string' },
+      },
+    },
+  })
+
+interface Kind {
+  readonly kind: string
+  readonly shortName: string
+  readonly description: string
+  readonly schema: Schema
+  /** What its status holds besides the verdict. */
+  readonly seen: Schema
+}
+
+function definitionOf({ kind, shortName, description, schema, seen }: Kind): object {
   const definitions = (schema.$defs ?? {}) as Readonly<Record<string, Schema>>
   const { spec } = schema.properties as Readonly<Record<string, Schema>>
-  const text = (description: string) => ({ type: 'string', description })
+  const singular = kind.toLowerCase()
+  const plural = singular.endsWith('x') ? `${singular.slice(0, -2)}ices` : `${singular}s`
   const status = {
     type: 'object',
     description: 'What the last run has seen.',
@@ -16,21 +59,17 @@ export function flowTestDefinition(): object {
       message: text('What differs first, or why it could not be told.'),
       observedGeneration: { type: 'integer', format: 'int64', description: 'The generation of the spec that was run.' },
       startedAt: { ...text('When the run began.'), format: 'date-time' },
-      findings: {
-        type: 'array',
-        description: 'Everything that was found, in the order of the path.',
-        items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-      },
+      ...seen,
     },
   }
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: 'flowtests.podwire.dev' },
+    metadata: { name: `${plural}.podwire.dev` },
     spec: {
       group: 'podwire.dev',
       scope: 'Namespaced',
-      names: { plural: 'flowtests', singular: 'flowtest', kind: 'FlowTest', listKind: 'FlowTestList', shortNames: ['ft'] },
+      names: { plural, singular, kind, listKind: `${kind}List`, shortNames: [shortName] },
       versions: [
         {
           name: 'v1alpha1',
@@ -39,7 +78,7 @@ export function flowTestDefinition(): object {
           schema: {
             openAPIV3Schema: {
               type: 'object',
-              description: 'Packets between two places of the cluster, and the way that they must take.',
+              description,
               required: ['spec'],
               properties: { spec: structural(spec!, definitions), status },
             },

@@ -4,7 +4,7 @@ import { z } from 'zod'
 const Ref = z
   .string()
   .regex(/^\$[a-z][a-z0-9-]*(\.node)?$/i, 'write an alias of `bind` with a dollar sign, as $client, or $client.node for its node')
-const AliasName = z.string().regex(/^[a-z][a-z0-9-]*$/i, 'use letters, digits and "-"')
+export const AliasName = z.string().regex(/^[a-z][a-z0-9-]*$/i, 'use letters, digits and "-"')
 const NamespacedName = z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'write namespace/name')
 const Port = z.int().min(1).max(65535)
 const Duration = z.string().regex(/^\d+(\.\d+)?(ms|s)$/, 'write a time such as 500ms or 2s')
@@ -20,7 +20,7 @@ const Placed = z.strictObject({
 })
 
 /** What an alias stands for; exactly one of the first five. */
-const Binding = z
+export const Binding = z
   .strictObject({
     pod: NamespacedName.optional(),
     service: NamespacedName.optional(),

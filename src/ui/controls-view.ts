@@ -49,7 +49,14 @@ export function commandsView(commands: readonly RunCommand[]): Markup {
   if (commands.length === 0) return html`<p class="soft">Each button shows here the command that it runs; it can be typed as well.</p>`
   return html`<ol class="commands">${commands.map(
     ({ id, argv, state, output }) =>
-      html`<li class="${state}"><code>$ ${argv.join(' ')}</code> <span class="soft">${state}</span>${state === 'running' && html` <button type="button" data-do="stop ${id}">stop</button>`}${output.trim() !== '' && html`<pre>${output.trim()}</pre>`}</li>
+      html`<li class="${state}"><code>$ ${argv.join(' ')}</code> <span class="soft">${state}</span>${state === 'running' && html` <button type="button" data-do="stop ${id}">stop</button>`}${shownOutput(argv, output)}</li>
 `,
   )}</ol>`
+}
+
+/** A record for programs is drawn as a ladder and not shown as text. */
+function shownOutput(argv: readonly string[], output: string): Markup | undefined {
+  const text = output.trim()
+  if (text === '') return undefined
+  return argv.includes('json') && /[{}]/.test(text) ? html`<p class="soft">drawn as a ladder</p>` : html`<pre>${text}</pre>`
 }

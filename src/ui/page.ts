@@ -8,7 +8,9 @@ body.live{font-size:14px}
 .live header,.live main{max-width:none;padding:0 16px}
 .live header{display:flex;flex-wrap:wrap;gap:4px 24px;align-items:center;padding-top:10px;padding-bottom:8px;border-bottom:1px solid var(--line)}
 .live header p{margin:0}
-.live main{display:grid;grid-template-columns:minmax(230px,1fr) minmax(460px,2.6fr) minmax(330px,1.5fr);gap:0 18px;align-items:start}
+.live main{display:grid;grid-template-columns:minmax(250px,350px) minmax(0,1fr);gap:0 20px;align-items:start}
+.live .tables{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:0 20px}
+.live .tables>div{min-width:0}
 .live main>div{min-width:0}
 @media (max-width:1100px){.live main{grid-template-columns:1fr}}
 .live h2{font-size:13px;color:var(--soft);text-transform:uppercase;letter-spacing:.04em;margin:16px 0 6px}
@@ -57,9 +59,10 @@ export const livePage = `<!doctype html>
 <body class="live">
 <header><h1>podwire</h1><p id="lab"></p><p id="rate"></p><p><button type="button" id="save">Save as report</button></p><p id="gone" role="status"></p></header>
 <main>
-<div><h2>Topology</h2><div id="topology"></div></div>
-<div><h2>Send</h2><div id="ask"></div><h2>Conversations</h2><div id="flows"></div><h2>Ladder</h2><div id="ladder"></div></div>
-<div><h2>Switches</h2><div id="switches"></div><h2>Commands</h2><div id="commands" class="tall"></div><h2>Rules that count</h2><div id="rules" class="tall"></div><h2>Connection tracking</h2><div id="conntrack" class="tall"></div><h2>Routes and tunnels</h2><div id="routes"></div></div>
+<div><h2>Topology</h2><div id="topology"></div><h2>Switches</h2><div id="switches"></div><h2>Commands</h2><div id="commands" class="tall"></div></div>
+<div><h2>Send</h2><div id="ask"></div><h2>Conversations</h2><div id="flows"></div><h2>Ladder</h2><div id="ladder"></div>
+<div class="tables"><div><h2>Rules that count</h2><div id="rules" class="tall"></div></div><div><h2>Connection tracking</h2><div id="conntrack" class="tall"></div></div></div>
+<h2>Routes and tunnels</h2><div id="routes"></div></div>
 </main>
 <noscript>This page fills itself by a script of its own; without scripts use <code>podwire trace</code> and the report of <code>podwire flow test</code>.</noscript>
 </body>

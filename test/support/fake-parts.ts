@@ -109,6 +109,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     },
     explainFlows: async ({ files }) => `explained: ${files.join(' ')}\n`,
     recordFlow: async ({ question: { from, to } }) => `recorded: ${from} ${to}\n`,
+    watchFlows: async ({ onFlow }) => onFlow(record.flows[0]!),
     diffRuns,
     listLessons: async () => [],
     runLesson: () => Promise.reject(new Error('no lesson is given here')),

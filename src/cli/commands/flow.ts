@@ -9,7 +9,7 @@ import type { Parts } from '../parts.js'
 import { createProgress, silentProgress } from '../progress.js'
 import { runAndRecord } from '../run-and-record.js'
 import { formatRun, type RunFormat, runFormats } from '../run-formats.js'
-import { isPassed } from '../text-ladder.js'
+import { isPassed, paintFor, textLadder } from '../text-ladder.js'
 import { type AskOptions, ask, askingCommand } from './trace.js'
 
 interface FlowTestOptions {
@@ -67,6 +67,26 @@ export function flowCommand(parts: Parts, done: (exitStatus: number) => void): C
       const text = await ask(parts, { command: 'flow record', from, to, options }, (question, signal) => parts.recordFlow(question, signal))
       parts.terminal.out(text)
     })
+  const watch = new Command('watch')
+    .description('print the hops of every conversation of Pods and outside hosts as it passes, until Ctrl-C')
+    .argument('[filter]', 'only those whose name has this: a namespace, a Pod, a Service, as shop/web')
+    .addOption(labOption())
+    .addOption(outputOption('table', 'json'))
+    .action(async (filter: string | undefined, { name, output }: { readonly name?: string; readonly output: string }) => {
+      const { terminal } = parts
+      requireRoot(parts, 'flow watch')
+      const lab = await requireLab(parts, name)
+      const client = parts.connect(lab.kubeconfig)
+      const onFlow = (flow: FlowRecord): void => {
+        if (filter !== undefined && !flow.name.includes(filter)) return
+        terminal.out(output === 'json' ? `${JSON.stringify(flow)}\n` : textLadder(flow, paintFor(terminal.hasColor)))
+      }
+      try {
+        await withInterrupt(terminal, 'nothing: the lab stays as it was', signal => parts.watchFlows({ lab, client, onFlow }, signal))
+      } finally {
+        client.close()
+      }
+    })
   const diff = new Command('diff')
     .description('where two runs part: for each flow the first hop that differs (needs no root, no lab)')
     .argument('<good.json>', 'results.json of the run that is right')
@@ -77,7 +97,7 @@ export function flowCommand(parts: Parts, done: (exitStatus: number) => void): C
       done(difference.differing.length > 0 || difference.alone.length > 0 ? 1 : 0)
     })
   const flow = new Command('flow').description('packet-flow tests')
-  for (const command of [test, explain, record, diff, draw]) flow.addCommand(command)
+  for (const command of [test, explain, record, watch, diff, draw]) flow.addCommand(command)
   return flow
 }
 

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { parse } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 
 import { isPodwireError } from '../../../src/base/errors/podwire-error.js'
-import { flowTestDefinition } from '../../../src/flow/flow-test-definition.js'
+import { flowTestDefinition, matrixDefinition } from '../../../src/flow/flow-test-definition.js'
 import { flowTestJsonSchema } from '../../../src/flow/flow-test-schema.js'
+import { matrixJsonSchema } from '../../../src/flow/matrix/matrix-schema.js'
 import { parseFlowFile } from '../../../src/flow/parse-flow-file.js'
 import { readFlowFiles } from '../../../src/flow/read-flow-files.js'
 
@@ -97,5 +98,8 @@ t.test('the schemas for editors and for the cluster are the one in the code', as
   const stale = 'stale? run: node --import=tsx setup/generate-flow-schema.mjs && npx biome format --write schemas'
   t.strictSame(JSON.parse(readFileSync(file, 'utf8')), JSON.parse(JSON.stringify(flowTestJsonSchema())), stale)
   const manifest = new URL('../../../manifests/flow-tests.yaml', import.meta.url)
-  t.strictSame(parse(readFileSync(manifest, 'utf8')), JSON.parse(JSON.stringify(flowTestDefinition())), stale)
+  const kept = parseAllDocuments(readFileSync(manifest, 'utf8')).map(each => each.toJS())
+  t.strictSame(kept, JSON.parse(JSON.stringify([flowTestDefinition(), matrixDefinition()])), stale)
+  const matrix = new URL('../../../schemas/reachability-matrix.schema.json', import.meta.url)
+  t.strictSame(JSON.parse(readFileSync(matrix, 'utf8')), JSON.parse(JSON.stringify(matrixJsonSchema())), stale)
 })
