@@ -151,7 +151,7 @@ const parts: Parts = {
       return recordedFlow(evidence.document, evidence.judged, 'recorded')
     }),
   watchFlows: async ({ lab, client, onFlow }, signal) =>
-    withFlowSession(await flowLab(lab, client, signal), signal, session => followFlows(session, onFlow, signal)),
+    withFlowSession(await flowLab(lab, client, signal), signal, session => followFlows(session, onFlow, session.signal)),
   diffRuns,
   async listLessons(folder) {
     const lessons = await readLessons(folder)
@@ -175,7 +175,7 @@ const parts: Parts = {
           scriptFile: builtProgram('live-page.js'),
           run: runShownCommand,
         },
-        signal,
+        session.signal,
       ),
     )
   },

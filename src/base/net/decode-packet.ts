@@ -30,11 +30,10 @@ const maxNesting = 8
  * A frame that the capture cut short is not malformed as long as the headers are there.
  */
 export function decodePacket(bytes: Uint8Array, linkType: LinkType, options: DecodeOptions = defaults): Packet {
-  return decodeFrame(bytes, linkType, options, 0)
+  return decodeFrame(new Draft(bytes), linkType, options, 0)
 }
 
-function decodeFrame(bytes: Uint8Array, linkType: LinkType, options: DecodeOptions, depth: number): Packet {
-  const draft = new Draft(bytes)
+function decodeFrame(draft: Draft, linkType: LinkType, options: DecodeOptions, depth: number): Packet {
   try {
     if (linkType === linkTypes.sll2) decodeSll2(draft)
     else decodeEthernet(draft)
@@ -50,7 +49,7 @@ function decodeFrame(bytes: Uint8Array, linkType: LinkType, options: DecodeOptio
     network: draft.network,
     transport: draft.transport,
     vxlan: draft.vxlan,
-    payload: bytes.subarray(draft.offset, Math.min(bytes.length, draft.end)),
+    payload: draft.bytes.subarray(draft.offset, Math.min(draft.captured, draft.end)),
     payloadLength: Math.max(0, draft.end - draft.offset),
     malformed: draft.malformed,
   }
@@ -64,8 +63,10 @@ class Short extends Error {}
 /** A frame being decoded: a cursor into its bytes and the headers found so far. */
 class Draft {
   readonly bytes: Uint8Array
-  offset = 0
-  /** Where the payload ends on the wire according to the headers; beyond `bytes.length` when the capture cut it. */
+  offset: number
+  /** Where the bytes of this frame end. */
+  readonly captured: number
+  /** Where the payload ends on the wire according to the headers; beyond `captured` when the capture cut it. */
   end: number
   link: EthernetHeader | Sll2Header | undefined
   network: ArpHeader | IpHeader | undefined
@@ -73,16 +74,19 @@ class Draft {
   vxlan: { readonly vni: number; readonly inner: Packet } | undefined
   malformed: string | undefined
 
-  constructor(bytes: Uint8Array) {
+  /** Of a frame inside another, where it begins and ends there. */
+  constructor(bytes: Uint8Array, offset = 0, end = bytes.length) {
     this.bytes = bytes
-    this.end = bytes.length
+    this.offset = offset
+    this.end = end
+    this.captured = end
   }
 
   /** Steps over a header of `length` bytes and returns where it begins. */
   take(length: number, header: string): number {
     const start = this.offset
-    if (start + length > Math.min(this.bytes.length, this.end)) {
-      throw new Short(`${header}: ${length} bytes needed, ${Math.max(0, Math.min(this.bytes.length, this.end) - start)} there`)
+    if (start + length > Math.min(this.captured, this.end)) {
+      throw new Short(`${header}: ${length} bytes needed, ${Math.max(0, Math.min(this.captured, this.end) - start)} there`)
     }
     this.offset = start + length
     return start
@@ -92,20 +96,37 @@ class Draft {
 const u16 = (bytes: Uint8Array, at: number): number => (bytes[at]! << 8) | bytes[at + 1]!
 const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) * 0x10000 + u16(bytes, at + 2)
 const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-const mac = (bytes: Uint8Array, at: number): string =>
-  `${hex[bytes[at]!]}:${hex[bytes[at + 1]!]}:${hex[bytes[at + 2]!]}:${hex[bytes[at + 3]!]}:${hex[bytes[at + 4]!]}:${hex[bytes[at + 5]!]}`
-const ipv4 = (bytes: Uint8Array, at: number): string => `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`
+
+/** A lab has few addresses and a capture names them again and again: their texts are kept. Forged ones must not fill the memory. */
+const keptTexts = 4096
+function textCache(write: (bytes: Uint8Array, at: number) => string): (key: number, bytes: Uint8Array, at: number) => string {
+  const texts = new Map<number, string>()
+  return (key, bytes, at) => {
+    const known = texts.get(key)
+    if (known !== undefined) return known
+    if (texts.size >= keptTexts) texts.clear()
+    const text = write(bytes, at)
+    texts.set(key, text)
+    return text
+  }
+}
+const macText = textCache((bytes, at) => Array.from(bytes.subarray(at, at + 6), byte => hex[byte]).join(':'))
+const mac = (bytes: Uint8Array, at: number): string => macText(u16(bytes, at) * 0x1_0000_0000 + u32(bytes, at + 2), bytes, at)
+const ipv4Text = textCache((bytes, at) => bytes.subarray(at, at + 4).join('.'))
+const ipv4 = (bytes: Uint8Array, at: number): string => ipv4Text(u32(bytes, at), bytes, at)
 const ipv6 = (bytes: Uint8Array, at: number): string => ipFromBytes(bytes.subarray(at, at + 16))
+
+const untagged: readonly number[] = []
 
 /** IEEE 802.3, with any number of 802.1Q and 802.1ad tags. */
 function decodeEthernet(draft: Draft): void {
   const { bytes } = draft
   const at = draft.take(14, 'Ethernet')
   let etherType = u16(bytes, at + 12)
-  const vlans: number[] = []
+  let vlans = untagged
   while (etherType === 0x8100 || etherType === 0x88a8) {
     const tag = draft.take(4, 'VLAN tag')
-    vlans.push(u16(bytes, tag) & 0x0fff)
+    vlans = [...vlans, u16(bytes, tag) & 0x0fff]
     etherType = u16(bytes, tag + 2)
   }
   draft.link = { kind: 'ethernet', dst: mac(bytes, at), src: mac(bytes, at + 6), etherType, vlans }
@@ -161,7 +182,7 @@ function decodeIpv4(draft: Draft): void {
   if (headerLength < 20) throw new Short(`IPv4: header of ${headerLength} bytes`)
   draft.take(headerLength - 20, 'IPv4 options')
   // 0 is what a segment larger than 64 KiB carries when the device is to cut it (BIG TCP).
-  const totalLength = u16(bytes, at + 2) || bytes.length - at
+  const totalLength = u16(bytes, at + 2) || draft.captured - at
   if (totalLength < headerLength) throw new Short(`IPv4: total length ${totalLength} is less than its header`)
   const flags = bytes[at + 6]! >> 5
   const id = u16(bytes, at + 4)
@@ -196,7 +217,7 @@ function decodeIpv6(draft: Draft): void {
   const { bytes } = draft
   const at = draft.take(40, 'IPv6')
   if (bytes[at]! >> 4 !== 6) throw new Short(`IPv6: version ${bytes[at]! >> 4}`)
-  const payloadLength = u16(bytes, at + 4) || bytes.length - at - 40
+  const payloadLength = u16(bytes, at + 4) || draft.captured - at - 40
   draft.end = at + 40 + payloadLength
   let protocol = bytes[at + 6]!
   let fragment: Fragment | undefined
@@ -311,7 +332,7 @@ function decodeQuoted(bytes: Uint8Array, etherType: number): QuotedPacket | unde
   if (network === undefined || network.kind === 'arp') return undefined
   // Only the first eight bytes of the transport header need be there, which hold the ports.
   const hasPorts = network.protocol === ipProtocols.tcp || network.protocol === ipProtocols.udp
-  const ports = hasPorts && bytes.length >= draft.offset + 4 ? [u16(bytes, draft.offset), u16(bytes, draft.offset + 2)] : []
+  const ports = hasPorts && draft.captured >= draft.offset + 4 ? [u16(bytes, draft.offset), u16(bytes, draft.offset + 2)] : []
   return { src: network.src, dst: network.dst, protocol: network.protocol, sport: ports[0], dport: ports[1] }
 }
 
@@ -323,6 +344,6 @@ function decodeVxlan(draft: Draft, options: DecodeOptions, depth: number): void 
   if (depth === maxNesting) throw new Short(`VXLAN: nested more than ${maxNesting} times`)
   const at = draft.take(8, 'VXLAN')
   if ((bytes[at]! & 0x08) === 0) throw new Short('VXLAN: the flag that says "this VNI is valid" is not set')
-  const inner = decodeFrame(bytes.subarray(draft.offset, Math.min(bytes.length, draft.end)), linkTypes.ethernet, options, depth + 1)
+  const inner = decodeFrame(new Draft(bytes, draft.offset, Math.min(draft.captured, draft.end)), linkTypes.ethernet, options, depth + 1)
   draft.vxlan = { vni: u32(bytes, at + 4) >>> 8, inner }
 }

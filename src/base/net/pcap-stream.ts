@@ -22,7 +22,8 @@ const nanoseconds = 0xa1b23c4d
  */
 export class PcapStream {
   #pending = new Uint8Array(0)
-  #header: { readonly littleEndian: boolean; readonly nsPerUnit: bigint; readonly linkType: number } | undefined
+  #second = { number: 0, ns: 0n }
+  #header: { readonly littleEndian: boolean; readonly nsPerUnit: number; readonly linkType: number } | undefined
 
   /** The link type of all frames (LINKTYPE_*), known once the 24 bytes of the file header came. */
   get linkType(): number | undefined {
@@ -48,8 +49,7 @@ export class PcapStream {
       }
       if (offset + 16 + capturedLength > bytes.length) break
       frames.push({
-        timeNs:
-          BigInt(view.getUint32(offset, littleEndian)) * 1_000_000_000n + BigInt(view.getUint32(offset + 4, littleEndian)) * nsPerUnit,
+        timeNs: this.#startOf(view.getUint32(offset, littleEndian)) + BigInt(view.getUint32(offset + 4, littleEndian) * nsPerUnit),
         originalLength: view.getUint32(offset + 12, littleEndian),
         bytes: bytes.subarray(offset + 16, offset + 16 + capturedLength),
       })
@@ -67,6 +67,12 @@ export class PcapStream {
     }
   }
 
+  /** The second, in nanoseconds; frames of one second follow each other. */
+  #startOf(second: number): bigint {
+    if (second !== this.#second.number) this.#second = { number: second, ns: BigInt(second) * 1_000_000_000n }
+    return this.#second.ns
+  }
+
   #keep(bytes: Uint8Array, from: number): [] {
     // A copy, so that a short rest does not hold a large chunk in memory.
     this.#pending = bytes.slice(from)
@@ -74,12 +80,12 @@ export class PcapStream {
   }
 }
 
-function parseFileHeader(view: DataView): { littleEndian: boolean; nsPerUnit: bigint; linkType: number } {
+function parseFileHeader(view: DataView): { littleEndian: boolean; nsPerUnit: number; linkType: number } {
   for (const littleEndian of [true, false]) {
     const magic = view.getUint32(0, littleEndian)
     if (magic !== microseconds && magic !== nanoseconds) continue
     const linkType = view.getUint32(20, littleEndian) & 0xffff
-    return { littleEndian, nsPerUnit: magic === nanoseconds ? 1n : 1000n, linkType }
+    return { littleEndian, nsPerUnit: magic === nanoseconds ? 1 : 1000, linkType }
   }
   throw new PodwireError('PACKET_MALFORMED', `pcap stream: begins with ${view.getUint32(0).toString(16)}, which is no pcap header`)
 }
