@@ -1,5 +1,5 @@
-/** The cluster's name server, as it runs in its Pod: dns.js --zone cluster.local [--address 0.0.0.0] [--port 53], or by a Corefile: dns.js --conf FILE [--kubeconfig FILE]. */
-import { readFileSync } from 'node:fs'
+/** The cluster's name server, as it runs in its Pod: dns.js --zone cluster.local [--address ::] [--port 53], or by a Corefile: dns.js --conf FILE [--kubeconfig FILE]. */
+import { existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 
@@ -18,7 +18,7 @@ import { indexZone } from '../src/dns/zone-index.js'
 const { values: options } = parseArgs({
   options: {
     zone: { type: 'string', default: 'cluster.local' },
-    address: { type: 'string', default: '0.0.0.0' },
+    address: { type: 'string', default: existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0' },
     port: { type: 'string', default: '53' },
     'ready-port': { type: 'string', default: '8181' },
     'health-port': { type: 'string', default: '8080' },

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { withoutMapping } from '../base/net/address.js'
 import type { Lab } from '../lab/lab.js'
 
 /** A TCP connection as the kernel of one of its ends has it. */
@@ -67,8 +68,12 @@ function bothEnds(ends: readonly OpenConnection[]): readonly OpenConnection[] {
   })
 }
 
-/** A socket that listens over both families has its IPv4 peers mapped (RFC 4291, 2.5.5.2): `[::ffff:10.244.1.2]:8080`. */
-const plain = (end: string): string => end.replace(/^\[::ffff:([\d.]+)\]/, '$1')
+/** A socket that listens over both families has its IPv4 peers mapped: `[::ffff:10.244.1.2]:8080`. */
+const plain = (end: string): string =>
+  end.replace(/^\[([^\]]+)\]/, (bracketed, address) => {
+    const plainAddress = withoutMapping(address)
+    return plainAddress === address ? bracketed : plainAddress
+  })
 
 /** Lines of `ss -o state established`: queues, local and peer address, and the timer with its count of retransmissions. */
 const parseConnections = (text: string): readonly OpenConnection[] =>

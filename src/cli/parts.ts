@@ -25,6 +25,7 @@ export interface FlowRunOptions {
 export interface VerifyOptions extends Omit<FlowRunOptions, 'files'> {
   /** Only Pods and Services of this namespace. */
   readonly namespace: string | undefined
+  readonly family: 4 | 6
 }
 
 export interface VerifyReport {

@@ -18,7 +18,7 @@ const durationBuckets = Array.from({ length: 16 }, (_, i) => 0.00025 * 2 ** i)
 const namedTypes = new Set(['A', 'AAAA', 'CNAME', 'DNSKEY', 'DS', 'MX', 'NS', 'NSEC', 'NSEC3', 'PTR', 'RRSIG', 'SOA', 'SRV', 'TXT'])
 
 /** IANA's address family numbers, as the label `family` has them. */
-const familyOf = ({ client = '' }: Query): '1' | '2' => (isIPv6(client) && !client.startsWith('::ffff:') ? '2' : '1')
+const familyOf = ({ client = '' }: Query): '1' | '2' => (isIPv6(client) ? '2' : '1')
 
 export function createDnsMetrics(): DnsMetrics {
   const registry = new Registry()

@@ -2,10 +2,12 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 
+import { withoutMapping } from '../base/net/address.js'
 import { answerMessage } from './message.js'
 import type { Resolve } from './resolve.js'
 
 export interface ServeDnsOptions {
+  /** `::` for all of both families. */
   readonly address: string
   /** 0 takes a free one, the same for UDP and TCP. */
   readonly port: number
@@ -25,7 +27,7 @@ export async function serveDns({ address, port, resolve, onError }: ServeDnsOpti
     socket.on('close', () => clients.delete(socket))
     // A client that goes away in the middle ends its stream early; that is its right.
     const { remoteAddress: client } = socket
-    serveTcpClient(socket, query => resolve(client === undefined ? query : { ...query, client })).catch(error => {
+    serveTcpClient(socket, query => resolve(client === undefined ? query : { ...query, client: withoutMapping(client) })).catch(error => {
       if (!socket.destroyed) onError(error)
     })
   })
@@ -39,7 +41,7 @@ export async function serveDns({ address, port, resolve, onError }: ServeDnsOpti
   udp.on('message', (message, from) => {
     // The socket may have been closed while the answer was made.
     const send = (answer: Uint8Array) => void (signal.aborted || udp.send(answer, from.port, from.address))
-    answerDatagram(message, from.port, query => resolve({ ...query, client: from.address }), send).catch(onError)
+    answerDatagram(message, from.port, query => resolve({ ...query, client: withoutMapping(from.address) }), send).catch(onError)
   })
   udp.on('error', onError)
   udp.bind(boundPort, address)

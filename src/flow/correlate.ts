@@ -18,7 +18,8 @@ export interface Exchange {
 
 /**
  * Finds the first packet of an exchange and its answer at every place, through address translation and tunnels, by what neither alters: of TCP
- * the sequence number, flags and length; of UDP and ICMP the payload, which is unlike any other; of an ICMP error its IP identification.
+ * the sequence number, flags and length; of UDP and ICMP the payload, which is unlike any other; of an ICMP error its IP
+ * identification, of ICMPv6 the flow label of what it quotes.
  */
 export function correlate(
   window: readonly Sighting[],
@@ -60,7 +61,8 @@ function identityOf(packet: Packet): string {
   const { transport, payloadLength } = packet
   if (transport?.kind === 'tcp') return `tcp ${transport.seq} ${transport.flags} ${payloadLength}`
   if (transport?.kind === 'udp') return `udp ${payloadLength} ${identityPart(packet)}`
-  if (transport?.quoted) return `${transport.kind} error ${transport.type} ${transport.code} ${ipOf(packet)?.id}`
+  if (transport?.quoted)
+    return `${transport.kind} error ${transport.type} ${transport.code} ${ipOf(packet)?.kind === 'ipv6' ? transport.quoted.id : ipOf(packet)?.id}`
   return `${transport?.kind} ${transport?.type} ${identityPart(packet)}`
 }
 

@@ -52,10 +52,10 @@ export function ipv4(fields: Ipv4Fields, payload: Uint8Array): Uint8Array {
 
 /** `next` is the type of the first header in `payload`. */
 export function ipv6(
-  { src, dst, next, hopLimit = 64 }: { src: Uint8Array; dst: Uint8Array; next: number; hopLimit?: number },
+  { src, dst, next, hopLimit = 64, label = 0 }: { src: Uint8Array; dst: Uint8Array; next: number; hopLimit?: number; label?: number },
   payload: Uint8Array,
 ) {
-  return concat(Uint8Array.from([0x60, 0, 0, 0, ...be16(payload.length), next, hopLimit]), src, dst, payload)
+  return concat(Uint8Array.from([...be32(0x6000_0000 + label), ...be16(payload.length), next, hopLimit]), src, dst, payload)
 }
 
 export interface TcpFields {

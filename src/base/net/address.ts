@@ -27,6 +27,9 @@ export function parseIp(text: string): Ip {
 /** Whether `parseIp` accepts `text`. */
 export const isIp = (text: string): boolean => parseIpBytes(text) !== undefined
 
+/** The IPv4 address that a socket of both families shows as `::ffff:10.244.1.2` (RFC 4291, section 2.5.5.2); other text as it is. */
+export const withoutMapping = (text: string): string => text.replace(/^::ffff:(?=[\d.]+$)/, '')
+
 export const ipFamily = (ip: Ip): IpFamily => (ip.includes(':') ? 6 : 4)
 
 /** The address in network byte order: 4 or 16 bytes. */

@@ -333,7 +333,14 @@ function decodeQuoted(bytes: Uint8Array, etherType: number): QuotedPacket | unde
   // Only the first eight bytes of the transport header need be there, which hold the ports.
   const hasPorts = network.protocol === ipProtocols.tcp || network.protocol === ipProtocols.udp
   const ports = hasPorts && draft.captured >= draft.offset + 4 ? [u16(bytes, draft.offset), u16(bytes, draft.offset + 2)] : []
-  return { src: network.src, dst: network.dst, protocol: network.protocol, sport: ports[0], dport: ports[1] }
+  return {
+    src: network.src,
+    dst: network.dst,
+    protocol: network.protocol,
+    sport: ports[0],
+    dport: ports[1],
+    id: network.flowLabel ?? network.id,
+  }
 }
 
 /** RFC 7348. A first fragment is left alone: its inner frame is not whole. */

@@ -97,6 +97,8 @@ export interface QuotedPacket {
   readonly protocol: number
   readonly sport: number | undefined
   readonly dport: number | undefined
+  /** What tells it from others, however it is translated: its identification, of IPv6 its flow label. */
+  readonly id: number | undefined
 }
 
 export interface Packet {

@@ -13,6 +13,7 @@ import { type Paint, paintFor, textLadder } from '../text-ladder.js'
 interface VerifyCommandOptions {
   readonly name?: string
   readonly namespace?: string
+  readonly ipv6?: true
   readonly output: RunFormat
   readonly out: string
 }
@@ -23,9 +24,10 @@ export function verifyCommand(parts: Parts, done: (exitStatus: number) => void):
     .description('predict who reaches whom and by which hops from the objects of the cluster, send the packets, and compare')
     .addOption(labOption())
     .option('-n, --namespace <namespace>', 'only its Pods and Services (default: all)')
+    .option('-6, --ipv6', 'over IPv6, where the lab has it')
     .addOption(outputOption(...runFormats))
     .option('--out <dir>', 'where report.html, results.json and the pcapng go', 'out/verify')
-    .action(async ({ name, namespace, output, out }: VerifyCommandOptions) => {
+    .action(async ({ name, namespace, ipv6, output, out }: VerifyCommandOptions) => {
       const { terminal } = parts
       requireRoot(parts, 'verify')
       const lab = await requireLab(parts, name)
@@ -33,7 +35,7 @@ export function verifyCommand(parts: Parts, done: (exitStatus: number) => void):
       const client = parts.connect(lab.kubeconfig)
       try {
         const report = await withInterrupt(terminal, 'nothing: the lab stays as it was', signal =>
-          progress.phase('Pairs', () => parts.verify({ lab, client, namespace, outDir: out }, signal)),
+          progress.phase('Pairs', () => parts.verify({ lab, client, namespace, family: ipv6 ? 6 : 4, outDir: out }, signal)),
         )
         await writeRun(parts, report.record, out)
         terminal.out(output === 'table' ? reportText(report, paintFor(terminal.hasColor)) : formatRun(report.record, output, false))

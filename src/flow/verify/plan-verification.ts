@@ -1,4 +1,6 @@
 import type { Pod, Service } from '../../api/generated/types.js'
+import { type IpFamily, ipFamily, parseIp } from '../../base/net/address.js'
+import { podAddress } from '../bind.js'
 import { type FlowSpecInput, flowOfSpec } from '../flow-of-spec.js'
 import type { Binding } from '../flow-test-schema.js'
 import type { HostFacts, LabFacts } from '../lab-facts.js'
@@ -57,25 +59,31 @@ interface Sender {
 /**
  * All Pods × Pods, Pods × Services, and hosts outside × node ports, of one namespace or of all, as flows whose way is predicted. Pure.
  * A Pod is asked at its first TCP port, by ICMP when it names none; a Service at each TCP port, and by a query where it serves names.
+ * All of it in the family of `facts`; who has no address of it is left out.
  */
 export function planVerification(objects: ClusterObjects, facts: LabFacts, namespace: string | undefined): Verification {
   const { pods, services, served, foreign } = objects
   const isInside = ({ metadata }: Pod | Service): boolean => namespace === undefined || metadata?.namespace === namespace
   const ready = pods.filter(pod => isInside(pod) && isReady(pod))
-  const asked = ready.filter(pod => pod.spec?.hostNetwork !== true)
+  const { family } = facts
+  const onPodNetwork = ready.filter(pod => pod.spec?.hostNetwork !== true)
+  const asked = onPodNetwork.filter(pod => podAddress(pod, family) !== undefined)
   const inside = services.filter(service => isInside(service) && service.spec?.type !== 'ExternalName')
-  const known = inside.filter(service => !foreign.has(keyOf(service)))
+  const leadingToPods = inside.filter(service => !foreign.has(keyOf(service)))
+  const known = leadingToPods.filter(service => isHeadless(service) || hasClusterIp(service, family))
   const senders: readonly Sender[] = [
     ...asked.map(pod => ({ kind: 'pod' as const, pod, name: keyOf(pod), bind: { pod: keyOf(pod) } })),
     ...hostsOf(facts, 'external').map(({ name }) => ({ kind: 'outside' as const, pod: undefined, name, bind: { external: name } })),
   ]
   const doors = hostsOf(facts, 'node').map(({ name }) => name)
   const targets: readonly Target[] = [
-    ...asked.map(pod => podTarget(pod, objects)),
+    ...asked.map(pod => podTarget(pod, family, objects)),
     ...known.flatMap(service => serviceTargets(service, objects)),
     ...known.flatMap(service => doorTargets(service, doors, served.get(keyOf(service)) ?? new Set())),
   ]
-  const rows = senders.map(sender => targets.filter(({ isFor }) => isFor === sender.kind).flatMap(target => pairOf(sender, target) ?? []))
+  const rows = senders.map(sender =>
+    targets.filter(({ isFor }) => isFor === sender.kind).flatMap(target => pairOf(sender, target, family) ?? []),
+  )
   const longest = Math.max(0, ...rows.map(row => row.length))
   const batches = Array.from({ length: longest }, (_, i) => rows.flatMap(row => row[i] ?? []))
   return {
@@ -83,6 +91,8 @@ export function planVerification(objects: ClusterObjects, facts: LabFacts, names
     leftOut: [
       ...told(pods.filter(pod => isInside(pod) && !isReady(pod)).map(keyOf), 'not ready'),
       ...told(ready.filter(pod => pod.spec?.hostNetwork === true).map(keyOf), "on their node's own network"),
+      ...told(onPodNetwork.filter(pod => !asked.includes(pod)).map(keyOf), `without an IPv${family} address`),
+      ...told(leadingToPods.filter(service => !known.includes(service)).map(keyOf), `Services without an IPv${family} address`),
       ...told(inside.filter(service => foreign.has(keyOf(service))).map(keyOf), 'Services that lead to no Pods'),
       ...told(known.filter(isHeadless).map(keyOf), 'headless Services, whose Pods are asked themselves'),
       ...told(rowsLeftOut(senders, targets), 'some endpoints allowed by policy and some not'),
@@ -110,7 +120,10 @@ const isReady = ({ metadata, status }: Pod): boolean =>
 
 const isHeadless = ({ spec }: Service): boolean => spec?.clusterIP === 'None' || spec?.clusterIP === ''
 
-function podTarget(pod: Pod, { isAllowed }: ClusterObjects): Target {
+const hasClusterIp = ({ spec }: Service, family: IpFamily): boolean =>
+  [spec?.clusterIP, ...(spec?.clusterIPs ?? [])].some(ip => ip !== undefined && ip !== '' && ipFamily(parseIp(ip)) === family)
+
+function podTarget(pod: Pod, family: IpFamily, { isAllowed }: ClusterObjects): Target {
   const port = (pod.spec?.containers ?? []).flatMap(({ ports }) => ports ?? []).find(({ protocol }) => (protocol ?? 'TCP') === 'TCP')
   return {
     name: `pod ${keyOf(pod)}${port === undefined ? '' : `:${port.containerPort}`}`,
@@ -119,7 +132,7 @@ function podTarget(pod: Pod, { isAllowed }: ClusterObjects): Target {
     expect(from) {
       if (from.name === keyOf(pod)) return { outcome: 'delivered', preset: 'same-pod' }
       const to = {
-        ip: pod.status?.podIP ?? '',
+        ip: podAddress(pod, family) ?? '',
         port: port?.containerPort,
         protocol: port === undefined ? ('icmp' as const) : ('tcp' as const),
       }
@@ -202,14 +215,18 @@ const doorTargets = (service: Service, doors: readonly string[], servedOn: Reado
       }),
     )
 
-function pairOf(from: Sender, { name: to, bind, send, expect }: Target): VerifiedPair | undefined {
+const isDropped = ({ outcome }: FlowSpecInput['expect']): boolean => typeof outcome === 'object' && 'dropped' in outcome
+
+function pairOf(from: Sender, { name: to, bind, send, expect }: Target, family: IpFamily): VerifiedPair | undefined {
   const expected = expect(from)
   if (expected === undefined) return undefined
   const spec: FlowSpecInput = {
+    family: `IPv${family}`,
     bind: { client: from.bind, ...bind },
     send: {
       from: '$client',
-      timeout: expected.outcome === 'delivered' ? '2s' : '1s',
+      // Over IPv6 Linux hears a refusal at the second SYN only, when the first was answered before connect() let go of the socket.
+      timeout: isDropped(expected) ? '1s' : '2s',
       to: bind.door ? '$door' : bind.svc ? '$svc' : '$server',
       ...send,
     },

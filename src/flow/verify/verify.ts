@@ -1,7 +1,9 @@
 import { endpointslices, pods, services } from '../../api/generated/resources.js'
 import type { EndpointSlice } from '../../api/generated/types.js'
 import { PodwireError } from '../../base/errors/podwire-error.js'
+import type { IpFamily } from '../../base/net/address.js'
 import type { FlowRecord, MatrixRecord, RunRecord } from '../../base/results/run-record.js'
+import { podAddress } from '../bind.js'
 import type { FlowLab } from '../flow-lab.js'
 import type { FlowRunOptions } from '../flow-run.js'
 import { withFlowSession } from '../flow-session.js'
@@ -12,6 +14,8 @@ import { type ClusterObjects, planVerification, type VerifiedPair } from './plan
 export interface VerifyOptions extends Omit<FlowRunOptions, 'batches' | 'settleMs'> {
   /** Only Pods and Services of this namespace; all when absent. */
   readonly namespace: string | undefined
+  /** Whose addresses are asked and sent from. */
+  readonly family: IpFamily
 }
 
 /** What a verification found, with what it did not ask. */
@@ -25,11 +29,16 @@ const settleMs = 2_000
 
 /**
  * Predicts verdict and way of all pairs of the cluster, sends the packets and compares.
- * Errors: NOT_FOUND when there is nobody to ask; as `runFlows`.
+ * Errors: NOT_FOUND when there is nobody to ask, KERNEL_UNSUPPORTED when the lab has no addresses of the family; as `runFlows`.
  */
-export async function verify({ namespace, ...options }: VerifyOptions, signal: AbortSignal): Promise<VerifyReport> {
-  const facts = await withFlowSession(options, signal, session => session.facts())
-  const { batches, leftOut } = planVerification(await readObjects(options, signal), facts, namespace)
+export async function verify({ namespace, family, ...options }: VerifyOptions, signal: AbortSignal): Promise<VerifyReport> {
+  if (family === 6 && !options.lab.dualStack) {
+    throw new PodwireError('KERNEL_UNSUPPORTED', `lab ${options.lab.name} has no IPv6 addresses`, {
+      hint: 'Write "ipFamily: dual" into its lab.yaml.',
+    })
+  }
+  const facts = await withFlowSession(options, signal, session => session.facts(family))
+  const { batches, leftOut } = planVerification(await readObjects(options, family, signal), facts, namespace)
   const pairs = batches.flat()
   if (pairs.length === 0) {
     throw new PodwireError('NOT_FOUND', `there is no ready Pod${namespace === undefined ? '' : ` in namespace ${namespace}`} to ask`, {
@@ -40,26 +49,31 @@ export async function verify({ namespace, ...options }: VerifyOptions, signal: A
   return { record: { ...record, matrices: matricesOf(pairs, record.flows) }, leftOut }
 }
 
-async function readObjects({ client, lab }: Pick<FlowLab, 'client' | 'lab'>, signal: AbortSignal): Promise<ClusterObjects> {
+async function readObjects(
+  { client, lab }: Pick<FlowLab, 'client' | 'lab'>,
+  family: IpFamily,
+  signal: AbortSignal,
+): Promise<ClusterObjects> {
   const [world, podList, serviceList, sliceList] = await Promise.all([
     lab.policy ? readPolicyWorld(client, signal) : undefined,
     client.list(pods, {}, signal),
     client.list(services, {}, signal),
     client.list(endpointslices, {}, signal),
   ])
+  const slices = sliceList.items.filter(({ addressType }) => addressType === `IPv${family}`)
   const served = new Map<string, Set<string>>()
-  for (const slice of sliceList.items) {
+  for (const slice of slices) {
     const nodes = nodesOf(slice)
     if (nodes.length > 0) served.set(serviceOf(slice), new Set([...(served.get(serviceOf(slice)) ?? []), ...nodes]))
   }
-  const foreign = new Set(sliceList.items.filter(leadsElsewhere).map(serviceOf))
+  const foreign = new Set(slices.filter(leadsElsewhere).map(serviceOf))
   const endpointsOf = (key: string, port: number) => {
     const service = serviceList.items.find(({ metadata }) => `${metadata?.namespace}/${metadata?.name}` === key)
     const name = service?.spec?.ports?.find(each => each.port === port)?.name ?? ''
-    return sliceList.items.filter(slice => serviceOf(slice) === key).flatMap(slice => readyEndpoints(slice, name))
+    return slices.filter(slice => serviceOf(slice) === key).flatMap(slice => readyEndpoints(slice, name))
   }
   const isAllowed: ClusterObjects['isAllowed'] = (from, { ip, port, protocol }) =>
-    world === undefined || verdictBetween({ from: from.status?.podIP ?? '', to: ip, protocol, port }, world).isAllowed
+    world === undefined || verdictBetween({ from: podAddress(from, family) ?? '', to: ip, protocol, port }, world).isAllowed
   return { pods: podList.items, services: serviceList.items, served, foreign, endpointsOf, isAllowed }
 }
 

@@ -6,6 +6,7 @@ import { decode, encode, type Packet, type RecordType } from 'dns-packet'
 import fc from 'fast-check'
 import t from 'tap'
 
+import { askServer } from '../../../src/dns/ask-server.js'
 import { answerMessage } from '../../../src/dns/message.js'
 import { answerDatagram, serveDns } from '../../../src/dns/serve-dns.js'
 import { dnsCluster, service, slice } from '../../support/dns-cluster.js'
@@ -55,6 +56,28 @@ t.test('UDP and TCP on one port, several questions on one connection', async t =
   }
   t.equal(replies[0]?.answers?.length, 1)
   t.equal(replies[1]?.answers?.length, 60, 'TCP carries them all')
+})
+
+t.test('both families on one socket; an IPv4 client is known by its own address', async t => {
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  const clients: (string | undefined)[] = []
+  const told: typeof resolve = query => {
+    clients.push(query.client)
+    return resolve(query)
+  }
+  const port = await serveDns({ address: '::', port: 0, resolve: told, onError: error => t.fail(String(error)) }, stop.signal)
+  for (const [type, address] of [
+    ['udp4', '127.0.0.1'],
+    ['udp6', '::1'],
+  ] as const) {
+    const udp = createSocket(type)
+    udp.send(question(web, 'A'), port, address)
+    await once(udp, 'message')
+    udp.close()
+    await askServer({ address, port, name: many, type: 'A' }, 5_000, stop.signal)
+  }
+  t.strictSame(clients, ['127.0.0.1', '127.0.0.1', '127.0.0.1', '::1', '::1', '::1'], 'over UDP, and over TCP for what does not fit')
 })
 
 t.test('what does not fit is truncated', async t => {

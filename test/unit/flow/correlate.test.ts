@@ -166,6 +166,29 @@ t.test('an ICMPv6 echo, and the answer that it is too large', async t => {
   t.strictSame(places(tooLarge.reply), ['client/eth0 in'])
 })
 
+t.test('ICMPv6 has no identification: two refusals at once are told apart by what they quote', async t => {
+  const [node, service] = ['fd00::1', 'fd00:10:96::7'].map(ip => ipToBytes(parseIp(ip))) as [Uint8Array, Uint8Array]
+  const asked = (client: string, label: number) => {
+    const src = ipToBytes(parseIp(client))
+    const packet = ipv6({ src, dst: service, next: 6, label }, tcp({ sport: 41000, dport: 80, seq: label }))
+    const refusal = ipv6({ src: node, dst: src, next: 58 }, icmp({ type: 1, code: 4 }, packet))
+    return { packet: ethernet({ etherType: 0x86dd }, packet), refusal: ethernet({ etherType: 0x86dd }, refusal) }
+  }
+  const [one, two] = [asked('fd00::5', 1), asked('fd00::6', 2)]
+  const { reply } = correlate(
+    [
+      sighting('client/eth0 out', one.packet),
+      sighting('other/eth0 out', two.packet),
+      sighting('node/cni0 out', one.refusal),
+      sighting('node/cni0 out', two.refusal),
+      sighting('other/eth0 in', two.refusal),
+      sighting('client/eth0 in', one.refusal),
+    ],
+    { ...exchange, target: 'fd00:10:96::7' },
+  )
+  t.strictSame(places(reply), ['node/cni0 out', 'client/eth0 in'])
+})
+
 t.test('nothing sent, nothing found', async t => {
   t.strictSame(correlate([sighting('a/eth0 in', syn('9.9.9.9', '8.8.8.8', 1, 2))], exchange), { attempts: [], reply: [] })
 })

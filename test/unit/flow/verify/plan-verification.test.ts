@@ -18,6 +18,7 @@ const service = (name: string, spec: Service['spec']): Service => ({
   spec: { clusterIP: '10.96.0.9', ...spec },
 })
 const facts = {
+  family: 4,
   hosts: new Map(
     [
       { name: 'node-1', role: 'node' },
@@ -46,6 +47,36 @@ t.test('every Pod is asked by every Pod: at its first TCP port, by ICMP when it 
     .batches.flat()
     .filter(({ to }) => to === 'pod shop/b')
   t.strictSame(document?.document.test.spec.send.icmp, { size: 56 })
+})
+
+t.test('over IPv6: by the addresses of that family, and who has none is told', async t => {
+  const dual = { ...pod('a', { containerPort: 80 }), status: { ...pod('a').status, podIPs: [{ ip: '10.244.1.2' }, { ip: 'fd00::2' }] } }
+  const web = service('web', { ports: [{ port: 80 }], clusterIPs: ['10.96.0.9', 'fd00:10:96::9'] })
+  const allowed: string[] = []
+  const { batches, leftOut } = planVerification(
+    {
+      pods: [dual, { ...dual, metadata: { namespace: 'shop', name: 'c' } }, pod('b')],
+      services: [web, service('old', { ports: [{ port: 80 }] })],
+      served: new Map([['shop/web', new Set(['node-1'])]]),
+      foreign: new Set(),
+      endpointsOf: () => [],
+      isAllowed: (_from, { ip }) => allowed.push(ip) > 0,
+    },
+    { ...facts, family: 6 },
+    undefined,
+  )
+  const asked = batches.flat()
+  t.strictSame(asked.map(({ from, to }) => `${from} ${to}`).sort(), [
+    'shop/a pod shop/a:80',
+    'shop/a pod shop/c:80',
+    'shop/a service shop/web:80',
+    'shop/c pod shop/a:80',
+    'shop/c pod shop/c:80',
+    'shop/c service shop/web:80',
+  ])
+  t.strictSame([...new Set(asked.map(({ document }) => document.test.spec.family))], ['IPv6'])
+  t.strictSame([...new Set(allowed)], ['fd00::2'])
+  t.strictSame(leftOut, ['without an IPv6 address: shop/b', 'Services without an IPv6 address: shop/old'])
 })
 
 t.test('a Service that nobody serves must reject; one that is served may lead to its own client', async t => {
