@@ -6,6 +6,7 @@ import { renderBirdConfig } from './bird-config.js'
 import type { Datapath, NodeStack } from './datapath.js'
 import { ensureMasquerade } from './masquerade.js'
 import { ensureBridge, ensureNodeSysctls, ensureVxlan } from './node-devices.js'
+import { giveBackOwnFrames, takeOwnFrames } from './own-frames.js'
 import { peerTables, vxlanOverhead } from './peer-tables.js'
 import { podInterfaces } from './pod-interface.js'
 import { ensureUplink, segmentRange, type UnderlayAddress } from './uplink.js'
@@ -55,6 +56,9 @@ export function nodeDatapath(stack: NodeStack, node: DatapathNode, bird?: Bird):
       if (uplink === undefined) throw new PodwireError('NOT_FOUND', `the node has no interface ${node.uplink} to the underlay`)
       const bridge = ensureBridge(rtnetlink, { name: nodeDevices.bridge, mtu, ranges: podRanges, keep: underlay })
       ensureUplink(rtnetlink, { uplink: uplink.index, bridge: bridge.index, underlay }, isJoined)
+      const families = podRanges.map((range): IpFamily => cidrParts(range).family)
+      const ownFrames = { ...nodeDevices, uplink: node.uplink, families }
+      await (isJoined ? takeOwnFrames : giveBackOwnFrames)(stack, ownFrames, signal)
       const vxlan = usesTunnel(kind)
         ? ensureVxlan(stack, {
             name: nodeDevices.vxlan,
@@ -66,7 +70,6 @@ export function nodeDatapath(stack: NodeStack, node: DatapathNode, bird?: Bird):
             port: node.port,
           })
         : undefined
-      const families = podRanges.map((range): IpFamily => cidrParts(range).family)
       ensureNodeSysctls(stack.enter, { links: [nodeDevices.bridge, ...(vxlan ? [nodeDevices.vxlan] : []), node.uplink], families })
       await masquerade(signal)
       await exchangeRoutes(signal)

@@ -7,7 +7,7 @@ type PodEnd = Extract<PathEnd, { kind: 'pod' }>
  *
  * On one node a frame is bridged: TTL and addresses stay, and a capture that is not promiscuous sees nothing at the bridge itself.
  * Between nodes a packet is routed on both, so its TTL falls by two, and by one more at a router that it crosses bare. On a flat layer 2 its own node
- * routes it, out by the bridge it came in by; the other node's bridge hands the frame on.
+ * routes it, out by the bridge it came in by; the other node's bridge hands the frame on. What comes for a node itself is not bridged there.
  */
 export function datapathPath(journey: Journey): readonly PathStep[] {
   const { from, to, redirectedOn, entry } = journey
@@ -17,10 +17,6 @@ export function datapathPath(journey: Journey): readonly PathStep[] {
   }
   if (from.isNode) return [hook('output', from.host), ...onwards(journey, from.host, [])]
   const node = entry ?? (to.kind === 'pod' ? to.node : to.host)
-  if (to.kind === 'pod' && to.node === node && staysBridged(journey, node)) {
-    const comes = [hop(onHost(from.host, 'uplink'), 'out'), ...overRouter(journey, from.host, node), hop(onHost(node, 'uplink'), 'in')]
-    return [...comes, hook('prerouting', node), ...bridgedOn(node), ...intoPod(to, ['mac'])]
-  }
   return [
     hop(onHost(from.host, 'uplink'), 'out'),
     ...overRouter(journey, from.host, node),

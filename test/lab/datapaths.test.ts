@@ -77,7 +77,7 @@ t.test('one flat segment of both families; a port of the node leads to a Pod, wh
 
   t.equal((await podwire('set', 'cni', 'bridge')).status, 0)
   t.match(await askHostPort(place, 'node-1'), /"pod":"limited"/, 'from another node, over another datapath')
-  await proveFlows(t, place, 'bridge', 14)
+  await proveFlows(t, place, 'bridge', 12)
   const verified = await podwire('verify', '-6', '-n', 'flows', '--out', join(place.dir, 'verify'))
   t.match(verified.stdout, /\npairs: \d\d as predicted, 0 not, in /, verified.stderr)
 
