@@ -1,6 +1,6 @@
 /**
  * Writes the tables of docs/packet-paths.md from recorded runs: node setup/packet-paths.mjs out/demo/results.json [out/routed/results.json …]
- * One table a flow: every hop as it was captured, and what changed there. Of runs after the first, which are of other datapaths, TCP between Pods and Services elsewhere are shown.
+ * One table a flow: every hop as it was captured, and what changed there. Of runs after the first, which are of other datapaths, TCP between Pods, packets that are too large, and Services elsewhere are shown.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ const files = process.argv.length > 2 ? process.argv.slice(2) : ['out/demo/resul
 const records = files.map(file => JSON.parse(readFileSync(file, 'utf8')))
 const sectionsOf = (record, isFirst) =>
   record.flows
-    .filter(({ name, verdict }) => verdict === 'pass' && (isFirst || /-tcp$|^service-other|^node-port/.test(name)))
+    .filter(({ name, verdict }) => verdict === 'pass' && (isFirst || /-tcp$|-too-large$|^(ipv6-)?(service-other|node-port)/.test(name)))
     .flatMap(flow => [
       `### ${flow.name}`,
       '',
