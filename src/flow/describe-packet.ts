@@ -1,6 +1,7 @@
 import type { Headers } from '../base/net/path.js'
 import type { HopRecord } from '../base/results/run-record.js'
 import { changesBetween } from './match-path.js'
+import { layersOf } from './packet-layers.js'
 import { type RoleContext, roleOf } from './roles.js'
 import type { Sighting } from './trace.js'
 
@@ -38,6 +39,8 @@ export function describeChanges(before: Headers | undefined, now: Headers): stri
 /** A sighting in the form in which runs are recorded. */
 export function hopRecord(sighting: Sighting, before: Headers | undefined, context: RoleContext): HopRecord {
   const { place, owner, host, dir, timeNs, frame, headers } = sighting
+  const layers = layersOf(sighting)
+  const mtu = mtuAt(sighting, context)
   return {
     at: place === undefined ? `${owner}:${sighting.interface}` : roleOf(place, context),
     owner,
@@ -49,5 +52,16 @@ export function hopRecord(sighting: Sighting, before: Headers | undefined, conte
     summary: describeHeaders(headers),
     changes: describeChanges(before, headers),
     headers: { ...headers },
+    ...(layers.length > 0 && { layers }),
+    ...(mtu !== undefined && { mtu }),
   }
+}
+
+/** Of the interface; that of a Pod is its node's bridge's. */
+function mtuAt({ host, owner, interface: name }: Sighting, { facts }: RoleContext): number | undefined {
+  const found = facts.hosts.get(host)
+  if (found === undefined || name === 'lo') return undefined
+  const { bridge, vxlan, uplinks } = found
+  if (owner !== host) return bridge?.mtu
+  return [...uplinks, bridge, vxlan].find(each => each?.name === name)?.mtu ?? bridge?.mtu
 }

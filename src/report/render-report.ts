@@ -1,5 +1,6 @@
 import type { Finding, FlowRecord, LadderStep, RunRecord, Verdict } from '../base/results/run-record.js'
 import { conntrackCard } from './conntrack-card.js'
+import { headerPeels } from './header-peel.js'
 import { ladderSvg } from './ladder-svg.js'
 import { html, type Markup } from './markup.js'
 import { matrixTable } from './matrix-table.js'
@@ -111,6 +112,7 @@ ${flow.reason !== undefined && flow.findings.length === 0 && html`<p class="soft
 ${flow.findings.length > 0 && html`<ul class="findings">${flow.findings.map(finding)}</ul>`}
 ${(flow.causes?.length ?? 0) > 0 && html`<h3>Why</h3><div class="cards">${flow.causes?.map(whyCard)}</div>`}
 ${flow.ladder.length > 0 && picture(flow, id, pcapng)}
+${headerPeels(flow)}
 ${flow.conntrack.length > 0 && html`<h3>Connection tracking</h3><div class="cards">${flow.conntrack.map(conntrackCard)}</div>`}
 </section>
 `

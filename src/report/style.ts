@@ -107,6 +107,7 @@ tr.missing td,tr.forbidden td{color:var(--bad)}
 .card .tuple>span{color:var(--soft);font-size:12px}
 .card .changed{font-weight:700;color:var(--there)}
 .card p{margin:8px 0 0;font-size:13px}
+.peel .layer{display:flex;align-items:center;gap:8px;border:1px solid var(--line);border-radius:5px;padding:3px 3px 3px 8px;background:var(--raised);font-size:12px;white-space:nowrap}.peel .layer .layer{flex:1}.peel{overflow-x:auto}
 .card.why{border-left:4px solid var(--bad)}.card ul{margin:8px 0 0;padding-left:18px;overflow-wrap:anywhere}
 footer{max-width:1400px;margin:40px auto 28px;padding:0 24px;color:var(--soft);font-size:12.5px}
 @media print{body{font-size:11pt}main,header,footer{max-width:none;padding:0}.picture,.wide{overflow:visible;border:0}.picture svg{width:100%;height:auto}section.flow{break-before:page;border:0;margin:0}.card,.findings li{break-inside:avoid}details::details-content{content-visibility:visible;block-size:auto;overflow:visible}summary{color:var(--soft)}a{color:inherit;text-decoration:none}}

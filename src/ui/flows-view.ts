@@ -1,5 +1,7 @@
 import type { FlowRecord } from '../base/results/run-record.js'
+import { seenLive } from '../flow/live/live-flows.js'
 import { conntrackCard } from '../report/conntrack-card.js'
+import { headerPeels } from '../report/header-peel.js'
 import { ladderSvg } from '../report/ladder-svg.js'
 import { html, type Markup } from '../report/markup.js'
 import { whyCard } from '../report/why-card.js'
@@ -29,13 +31,14 @@ export function ladderView({ record }: ListedFlow, step: number | undefined): Ma
   const last = shown.ladder.at(-1)
   const by = last?.hop?.by ?? []
   return html`<h3>${record.name}</h3>
-<p><span class="mono">${record.sent}</span>: ${record.outcome}${record.ladder.length > 0 && html` in ${record.durationMs.toFixed(1)} ms`}</p>
+<p><span class="mono">${record.sent}</span>: ${record.outcome}${record.file === seenLive && record.durationMs > 0 && html` in ${record.durationMs.toFixed(2)} ms`}</p>
 <p class="steps"><button type="button" id="step-back" data-do="step -1">◀ step back</button> <button type="button" id="step-on" data-do="step 1">step ▶</button> <button type="button" id="step-all" data-do="step all">all ${record.ladder.length}</button>${step !== undefined && html` <span>step ${step} of ${record.ladder.length}</span>`}</p>
 ${step !== undefined && last !== undefined && html`<p class="note"><b>${last.at} ${last.dir}</b>: ${last.hop?.changes.join(', ') || last.hop?.summary || last.expected}${by.map(line => html`<br>↳ ${line}`)}</p>`}
 ${shown.ladder.length > 0 && html`<div class="picture">${ladderSvg(shown, 'live')}</div>`}
 ${(record.causes?.length ?? 0) > 0 && html`<div class="cards">${record.causes?.map(whyCard)}</div>`}
 ${record.findings.length > 0 && html`<ul class="findings">${record.findings.map(({ message, severity }) => html`<li class="${severity}">${message}</li>`)}</ul>`}
 ${explained(record)}
+${headerPeels(record)}
 ${record.conntrack.length > 0 && html`<h4>Connection tracking</h4><div class="cards">${record.conntrack.map(conntrackCard)}</div>`}`
 }
 

@@ -35,6 +35,7 @@ body.live{font-size:14px}
 .live .note{border-left:4px solid var(--there);background:var(--there-ground);padding:6px 10px;font-size:13px;overflow-wrap:anywhere}
 .live td.mono{font-size:11.5px;overflow-wrap:anywhere}
 .live table{font-size:12px}
+.live td:first-child{white-space:nowrap}
 .live tr.lit td{background:var(--there-ground)}
 .live .tall{max-height:330px;overflow:auto}
 .live pre{font-size:11.5px;margin:2px 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:170px;overflow:auto}

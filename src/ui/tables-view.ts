@@ -5,11 +5,15 @@ import type { CountedRule, NodeTables } from './node-tables.js'
 const shownRules = 40
 const shownEntries = 40
 
-/** The rules that counted a packet since the page looked first, those of the last look on top and marked. */
+/** Rules that decide about somebody's packets stand before those that every packet passes. */
+const weight = ({ chain, rule }: CountedRule): number =>
+  /KUBE-(SVC|SEP|EXT|FW)|DNAT|MASQUERADE|REJECT|DROP|\bdnat\b|\bdrop\b|\breject\b/.test(`${chain} ${rule}`) ? 1 : 0
+
+/** The rules that counted a packet since the page looked first; those that counted at the last look are marked. */
 export function rulesView(rules: readonly HitRule[]): Markup {
-  const hit = rules.filter(({ hits }) => hits > 0).toSorted((a, b) => b.hitAt - a.hitAt || b.hits - a.hits)
+  const hit = rules.filter(({ hits }) => hits > 0).toSorted((a, b) => weight(b) - weight(a) || b.hitAt - a.hitAt || b.hits - a.hits)
   if (hit.length === 0) return html`<p class="soft">No rule has counted a packet since this page looks.</p>`
-  const newest = hit[0]?.hitAt
+  const newest = Math.max(...hit.map(({ hitAt }) => hitAt))
   return html`<div class="wide"><table><thead><tr><th>Node</th><th class="number">Hits</th><th class="number">All</th><th>Rule</th></tr></thead><tbody>${hit
     .slice(0, shownRules)
     .map(

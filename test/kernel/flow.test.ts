@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 
 import type { FlowRecord, RunRecord } from '../../src/base/results/run-record.js'
+import { withFlowSession } from '../../src/flow/flow-session.js'
+import { followFlows } from '../../src/flow/live/follow-flows.js'
 import { parseFlowFile } from '../../src/flow/parse-flow-file.js'
 import { runFlows } from '../../src/flow/run-flows.js'
 import { rigLab } from '../support/rig-lab.js'
 import { makeTwoNodes, probeArgv } from '../support/two-nodes.js'
+import { until } from '../support/until.js'
 
 const head = (name: string): string => `apiVersion: podwire.dev/v1alpha1\nkind: FlowTest\nmetadata: {name: ${name}}\n`
 
@@ -135,6 +138,32 @@ t.test('flows on two nodes', async t => {
       const record = await run([toService(`${preset}-${pod.name}`, preset)])
       passes(t, record.flows[0])
     }
+  })
+
+  await t.test('what others send is followed as it passes', async t => {
+    await lab.point(rig.pods.far)
+    const ended = new AbortController()
+    const seen: FlowRecord[] = []
+    await withFlowSession({ ...lab, probeArgv }, AbortSignal.any([signal, ended.signal]), async session => {
+      const following = followFlows(session, flow => seen.push(flow), session.signal)
+      const isSeen = () => seen.some(({ outcome, name }) => outcome === 'answered' && name === 'default/client → svc default/echo:80')
+      await until('the conversation to be told', async () => {
+        await rig.pods.client.host.run(['busybox', 'wget', '-qO', '/dev/null', `http://${rig.service.ip}/`], { signal })
+        return isSeen()
+      })
+      ended.abort()
+      await following
+    })
+    const flow = seen.find(({ outcome }) => outcome === 'answered')
+    t.strictSame(Object.keys(flow?.bound ?? {}), ['client', 'server'])
+    const hops = flow?.ladder.map(({ at, dir }) => `${at} ${dir}`) ?? []
+    t.equal(hops[0], 'client:eth0 out')
+    t.equal(hops.at(-1), 'client:eth0 in')
+    t.ok(hops.includes('server:eth0 in'))
+    t.ok(
+      flow?.ladder.some(({ hop }) => hop?.layers?.some(({ name }) => name === 'VXLAN 1')),
+      'the tunnel is among the headers',
+    )
   })
 
   await t.test('through a node port', async t => {

@@ -23,6 +23,10 @@ export const HopRecord = z.strictObject({
   /** What differs from the hop before, as chips: `dst 10.96.0.10:80 → 10.244.2.9:8080`, `ttl 64 → 63`, `+VXLAN vni 1`. */
   changes: z.array(z.string()),
   headers: z.record(z.string(), z.unknown()),
+  /** The headers from the outside in, and at the end what they carry, with their bytes. */
+  layers: z.array(z.strictObject({ name: z.string(), bytes: z.int() })).optional(),
+  /** The largest packet of the interface. */
+  mtu: z.int().optional(),
   /** What made it so: the rules, routes, entries of tables, and the objects behind them. One line each. */
   by: z.array(z.string()).optional(),
 })

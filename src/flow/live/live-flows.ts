@@ -24,6 +24,9 @@ export interface LiveFlow {
   readonly source: string
 }
 
+/** What stands for the file in records of conversations that nobody wrote a test of. */
+export const seenLive = 'seen live'
+
 /** So many frames and conversations are kept; what came first goes first. */
 const maxSightings = 4_000
 const maxFlows = 60
@@ -33,6 +36,8 @@ export class LiveFlows {
   #window: Sighting[] = []
   #flows: LiveFlow[] = []
   readonly #byKey = new Map<string, LiveFlow>()
+  /** What has arrived at Pods: what they send the other way is an answer, also where the address that was asked is a Service's. */
+  readonly #arrived = new Set<string>()
   #packets = 0
 
   /** All that were seen since the beginning, also those that are forgotten. */
@@ -49,14 +54,23 @@ export class LiveFlows {
     this.#packets++
     this.#window.push(sighting)
     if (this.#window.length > 2 * maxSightings) this.#window = this.#window.slice(-maxSightings)
+    if (sighting.place?.ownerKind === 'pod' && sighting.dir === 'in') this.#noteArrival(keyOf(sighting))
     const exchange = beginning(sighting, world)
     if (exchange === undefined) return
     const key = keyOf(sighting)
-    if (this.#byKey.has(key) || this.#byKey.has(turnedRound(sighting))) return
+    const opposite = turnedRound(sighting)
+    if (this.#byKey.has(key) || this.#byKey.has(opposite) || this.#arrived.has(opposite)) return
     const flow = { id: this.#packets, exchange, startedNs: sighting.timeNs, source: sighting.headers.src ?? '' }
     this.#flows.push(flow)
     this.#byKey.set(key, flow)
     if (this.#flows.length > 2 * maxFlows) this.#forget()
+  }
+
+  #noteArrival(key: string): void {
+    // At its end: what was asked long ago is forgotten first.
+    this.#arrived.delete(key)
+    this.#arrived.add(key)
+    if (this.#arrived.size > maxSightings) for (const oldest of this.#arrived) return void this.#arrived.delete(oldest)
   }
 
   #forget(): void {
@@ -80,7 +94,7 @@ export class LiveFlows {
     const port = targetPort === undefined ? '' : `:${targetPort}`
     return {
       name: `${sender} → ${world.nameOf(target) ?? target}${port}`,
-      file: 'seen live',
+      file: seenLive,
       verdict,
       ...(reason !== undefined && { reason }),
       durationMs: Number((reply.at(-1)?.timeNs ?? startedNs) - startedNs) / 1e6,

@@ -114,7 +114,7 @@ async function snapshotOf(session: FlowSession, signal: AbortSignal): Promise<La
     ...[...bound.values()].map(({ ip, key }) => [ip, key] as const),
     ...[...facts.hosts.values()].map(({ address, name }) => [address, name] as const),
     ...serviceList.items.flatMap(({ metadata, spec }) =>
-      (spec?.clusterIPs ?? []).map(ip => [ip, `svc ${metadata?.namespace}/${metadata?.name}`] as const),
+      (spec?.clusterIPs ?? [spec?.clusterIP ?? '']).map(ip => [ip, `svc ${metadata?.namespace}/${metadata?.name}`] as const),
     ),
   ])
   return {

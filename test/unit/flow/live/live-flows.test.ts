@@ -42,3 +42,38 @@ t.test('what came first is forgotten first', async t => {
   t.equal(live.flows[0]?.exchange.sourcePort, 20_999)
   t.equal(live.recordOf(live.flows[0]!, world).outcome, 'answered')
 })
+
+t.test('the answer of a Pod that was asked as a Service begins nothing', async t => {
+  const live = new LiveFlows()
+  const isUdp = (sighting: ReturnType<typeof passing>[number]) => {
+    const { transport } = sighting.subject
+    const { sport = 0, dport = 0 } = sighting.headers
+    const datagram = { kind: 'udp' as const, sport, dport, length: 8 }
+    return {
+      ...sighting,
+      subject: { ...sighting.subject, transport: transport && datagram },
+      headers: { ...sighting.headers, proto: 'udp' as const },
+    }
+  }
+  for (const sighting of passing(41000)) live.see(isUdp(sighting), world)
+  t.strictSame(
+    live.flows.map(({ exchange }) => exchange.sender),
+    ['shop/client'],
+  )
+})
+
+t.test('the headers of each hop and their bytes', async t => {
+  const live = new LiveFlows()
+  for (const sighting of passing(41000)) live.see(sighting, world)
+  const hops = live.recordOf(live.flows[0]!, world).ladder.map(({ hop }) => hop)
+  t.strictSame(hops[0]?.layers, [
+    { name: 'IPv4', bytes: 20 },
+    { name: 'TCP', bytes: 20 },
+  ])
+  const uplink = hops[3]
+  t.strictSame(
+    uplink?.layers?.map(({ name, bytes }) => `${name} ${bytes}`),
+    ['outer IPv4 20', 'UDP 8', 'VXLAN 1 8', 'inner Ethernet 14', 'IPv4 20', 'TCP 20'],
+  )
+  t.equal(uplink?.mtu, 1500)
+})
