@@ -10,7 +10,7 @@ export function headerPeels({ ladder }: Pick<FlowRecord, 'ladder'>): Markup | un
     if (!hops.has(key)) hops.set(key, hop)
   }
   if (hops.size === 0) return undefined
-  return html`<h3>Headers</h3><div class="cards">${[...hops.values()].map(peel)}</div>`
+  return html`<h3>Headers</h3><div class="peels">${[...hops.values()].map(peel)}</div>`
 }
 
 function peel({ at, dir, layers = [], mtu }: HopRecord): Markup {

@@ -7,7 +7,7 @@ export function matrixTable({ name, rows, columns, cells }: MatrixRecord, flows:
   const indexes = new Map(flows.map((flow, i) => [flow.name, i + 1]))
   const differing = cells.filter(({ verdict }) => verdict === 'fail' || verdict === 'error').length
   return html`<section class="flow"><h2>Who reaches whom: ${name}</h2>
-<p class="soft">A dot gets through, X does not; both were predicted from the objects. ${differing === 0 ? 'All is as predicted.' : html`<b class="alarm">${differing} of ${cells.length} are not as predicted.</b>`} A cell leads to its ladder.</p>
+<p class="soft">A dot gets through, X does not. ${differing === 0 ? 'All is as expected.' : html`<b class="alarm">${differing} of ${cells.length} are not as expected.</b>`} A cell leads to its ladder.</p>
 <div class="wide"><table class="matrix"><thead><tr><th scope="col"></th>${columns.map(column => html`<th scope="col"><span>${column}</span></th>`)}</tr></thead>
 <tbody>${rows.map(
     (
@@ -29,6 +29,6 @@ function matrixCell(
   const { expected, seen, verdict, flow } = cell
   const isWrong = verdict === 'fail' || verdict === 'error'
   const text = expected === seen ? seen : `${seen} (${expected})`
-  const title = `${row} → ${column}: ${words[seen]}${isWrong ? `; predicted: ${words[expected]}${expected === seen ? ', by another way' : ''}` : ''}`
+  const title = `${row} → ${column}: ${words[seen]}${isWrong ? `; expected: ${words[expected]}${expected === seen ? ', by another way' : ''}` : ''}`
   return html`<td class="${isWrong ? 'wrong' : seen === '.' ? 'through' : 'stopped'}"><a href="#flow-${indexes.get(flow)}" title="${title}">${isWrong ? `✘ ${text}` : text}</a></td>`
 }

@@ -69,7 +69,7 @@ dl.facts dd{margin:0;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th{text-align:left;color:var(--soft);font-weight:600;font-size:12px;border-bottom:1px solid var(--line);padding:5px 10px 5px 0;white-space:nowrap}
 td{border-bottom:1px solid var(--hair);padding:5px 10px 5px 0;vertical-align:top}
-.matrix{width:auto}.matrix td{text-align:center;border:1px solid var(--hair);padding:0;font-family:ui-monospace,monospace}
+.matrix{width:auto;margin-bottom:20px}.matrix td{text-align:center;border:1px solid var(--hair);padding:0;font-family:ui-monospace,monospace}
 .matrix td a{display:block;padding:3px 8px;text-decoration:none;color:inherit}.matrix td.none{color:var(--soft)}
 .matrix thead th{vertical-align:bottom;padding:0 2px}.matrix thead th span{writing-mode:vertical-rl;transform:rotate(180deg);font-weight:400}
 .matrix th[scope=row]{border:0;font-weight:400}.matrix .through{color:var(--good)}.matrix .stopped{color:var(--doubt);background:var(--doubt-ground)}
@@ -107,7 +107,7 @@ tr.missing td,tr.forbidden td{color:var(--bad)}
 .card .tuple>span{color:var(--soft);font-size:12px}
 .card .changed{font-weight:700;color:var(--there)}
 .card p{margin:8px 0 0;font-size:13px}
-.peel .layer{display:flex;align-items:center;gap:8px;border:1px solid var(--line);border-radius:5px;padding:3px 3px 3px 8px;background:var(--raised);font-size:12px;white-space:nowrap}.peel .layer .layer{flex:1}.peel{overflow-x:auto}
+.peel .layer{display:flex;align-items:center;gap:8px;border:1px solid var(--line);border-radius:5px;padding:3px 3px 3px 8px;background:var(--raised);font-size:12px;white-space:nowrap}.peel .layer .layer{flex:1}.peels{display:flex;flex-wrap:wrap;gap:12px}.peels .card{max-width:100%}
 .card.why{border-left:4px solid var(--bad)}.card ul{margin:8px 0 0;padding-left:18px;overflow-wrap:anywhere}
 footer{max-width:1400px;margin:40px auto 28px;padding:0 24px;color:var(--soft);font-size:12.5px}
 @media print{body{font-size:11pt}main,header,footer{max-width:none;padding:0}.picture,.wide{overflow:visible;border:0}.picture svg{width:100%;height:auto}section.flow{break-before:page;border:0;margin:0}.card,.findings li{break-inside:avoid}details::details-content{content-visibility:visible;block-size:auto;overflow:visible}summary{color:var(--soft)}a{color:inherit;text-decoration:none}}
