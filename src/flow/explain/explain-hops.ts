@@ -52,8 +52,11 @@ async function explainHop(
   if (isDestination || isSource) {
     const rules = here.flatMap(translatingRules)
     const entry = judged.traces.flatMap(({ conntrack }) => conntrack).find(({ host }) => host === node)
-    if (leg === 'path' && rules.length > 0) lines.push(...rules)
-    else if (entry !== undefined) {
+    if (leg === 'path' && rules.length > 0) {
+      lines.push(...rules)
+      const element = await mapElementOf(here, { sighting, before }, lookups)
+      if (element !== undefined) lines.push(`map element: ${element}`)
+    } else if (entry !== undefined) {
       lines.push(
         `conntrack: ${tuple(entry.orig)}, reply ${tuple(entry.reply)}${entry.state === undefined ? '' : `, ${entry.state}`}${leg === 'reply' ? ': undoes the translation' : ''}`,
       )
@@ -99,6 +102,20 @@ function translatingRules({ family, table, chain, rules }: HookVisit): readonly 
   if (last === undefined || !/\b(dnat|snat|masquerade|redirect)\b/i.test(last.text)) return []
   const chains = [chain, ...rules.slice(0, -1).flatMap(({ verdict }) => /^(?:jump|goto) (\S+)$/.exec(verdict)?.[1] ?? [])]
   return [`rule: ${family} ${table} ${[...new Set(chains)].join(' → ')}: ${plainRule(last.text)}`]
+}
+
+/** The element of the map in which the rule that translated looked the destination up. */
+async function mapElementOf(
+  visits: readonly HookVisit[],
+  { sighting, before }: Pick<Hop, 'sighting' | 'before'>,
+  lookups: TableLookups,
+): Promise<string | undefined> {
+  for (const { family, table, rules } of visits) {
+    const text = rules.at(-1)?.text ?? ''
+    const element = await lookups.mapElement(sighting.host, { family, table, text, before: before.headers, after: sighting.headers })
+    if (element !== undefined) return element
+  }
+  return undefined
 }
 
 /** Counters say nothing of the rule itself. */

@@ -1,3 +1,4 @@
+import type { Headers } from '../../base/net/path.js'
 import type { LabFacts } from '../lab-facts.js'
 import { toolText } from './evidence.js'
 
@@ -7,8 +8,23 @@ export interface TableLookups {
   route(node: string, dst: string): Promise<string | undefined>
   /** The forwarding entry of the VXLAN device for a MAC. */
   fdb(node: string, mac: string): Promise<string | undefined>
+  /**
+   * The element by which a rule of nftables that looks its new destination up in a map found it, as
+   * `10.96.0.10 . 80 . 1 : 10.244.2.9 . 8080`; undefined for other rules.
+   */
+  mapElement(node: string, rule: TranslatingRule): Promise<string | undefined>
   /** The neighbour entry of an address, at whichever interface. */
   neighbour(node: string, dst: string): Promise<string | undefined>
+}
+
+/** A rule that gave a packet another destination. */
+export interface TranslatingRule {
+  readonly family: string
+  readonly table: string
+  readonly text: string
+  /** Where the packet went before and goes after. */
+  readonly before: Headers
+  readonly after: Headers
 }
 
 interface Route {
@@ -60,6 +76,19 @@ export function tableLookups(facts: LabFacts, signal: AbortSignal): TableLookups
       const text = await ask(node, ['bridge', 'fdb', 'show', 'dev', device])
       const line = text.split('\n').find(each => each.startsWith(mac))
       return line === undefined ? undefined : `${line.trim()} dev ${device}`
+    },
+    async mapElement(node, { family, table, text, before, after }) {
+      // Ours: `dnat ip to ip daddr . tcp dport . numgen random mod 3 map @service-endpoints-tcp`.
+      const [, count, map] = /daddr \. (?:tcp|udp|sctp|th) dport \. numgen random mod (\d+) map @(\S+)/.exec(text) ?? []
+      if (count === undefined || map === undefined) return undefined
+      const keys = Array.from({ length: Number(count) }, (_, i) => `${before.dst} . ${before.dport} . ${i}`)
+      const found = await ask(node, ['nft', 'get', 'element', family, table, map, `{ ${keys.join(', ')} }`])
+      const [, elements = ''] = /elements = \{([^}]*)\}/.exec(found) ?? []
+      const element = elements
+        .split(',')
+        .map(each => each.replace(/\s+/g, ' ').trim())
+        .find(each => each.endsWith(` : ${after.dst} . ${after.dport}`))
+      return element === undefined ? undefined : `${element} in ${family} ${table} ${map}`
     },
     async neighbour(node, dst) {
       const text = await ask(node, ['ip', 'neigh', 'show', 'to', dst])
