@@ -60,6 +60,7 @@ import { ipvsProxy } from '../src/proxy-ipvs/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 import { diffRuns } from '../src/report/diff-runs.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
+import { renderDiff } from '../src/report/render-diff.js'
 import { renderReport } from '../src/report/render-report.js'
 import { runUi } from '../src/ui/run-ui.js'
 
@@ -183,6 +184,7 @@ const parts: Parts = {
   runWorkload,
   runConformance,
   renderReport,
+  renderDiff,
   renderLadder: standaloneLadderSvg,
   runProxyAgent: (options, signal) =>
     runProxyAgent(

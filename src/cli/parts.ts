@@ -142,6 +142,8 @@ export interface Parts {
   /** A CNI plugin through the rules of the specification. */
   runConformance(options: ConformanceOptions, signal: AbortSignal): Promise<readonly CaseOutcome[]>
   renderReport(record: RunRecord): string
+  /** Two runs as one page. */
+  renderDiff(good: RunRecord, bad: RunRecord): string
   /** An SVG file of its own. */
   renderLadder(flow: FlowRecord): string
   /** One part of an agent by itself, for a cluster that somebody else runs; returns when the signal aborts. */

@@ -115,6 +115,7 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     runLesson: () => Promise.reject(new Error('no lesson is given here')),
     runUi: async ({ port, onListening }) => onListening(`http://127.0.0.1:${port}/#token`),
     renderReport: () => '<html>',
+    renderDiff: () => '<html>',
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),
     runPolicyAgent: () => Promise.reject(new Error('no agent is run here')),

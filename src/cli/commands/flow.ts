@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { PodwireError } from '../../base/errors/podwire-error.js'
@@ -91,8 +91,11 @@ export function flowCommand(parts: Parts, done: (exitStatus: number) => void): C
     .description('where two runs part: for each flow the first hop that differs (needs no root, no lab)')
     .argument('<good.json>', 'results.json of the run that is right')
     .argument('<bad.json>', 'results.json of the other')
-    .action(async (good: string, bad: string) => {
-      const difference = parts.diffRuns(await readRun(good), await readRun(bad))
+    .option('--html <file>', 'writes a page with both ladders of every flow that differs, side by side')
+    .action(async (good: string, bad: string, { html }: { readonly html?: string }) => {
+      const [goodRun, badRun] = [await readRun(good), await readRun(bad)]
+      const difference = parts.diffRuns(goodRun, badRun)
+      if (html !== undefined) await writeFile(html, parts.renderDiff(goodRun, badRun))
       parts.terminal.out(differenceText(difference))
       done(difference.differing.length > 0 || difference.alone.length > 0 ? 1 : 0)
     })
