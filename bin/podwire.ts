@@ -8,6 +8,8 @@ import { pino } from 'pino'
 import { PodwireError } from '../src/base/errors/podwire-error.js'
 import { parseCidr } from '../src/base/net/address.js'
 import { systemClock } from '../src/base/time/clock.js'
+import { benchCsv } from '../src/bench/bench-csv.js'
+import { compareRecords } from '../src/bench/compare-records.js'
 import { runWorkload } from '../src/bench/run-workload.js'
 import { workloads } from '../src/bench/workloads.js'
 import { applyManifests } from '../src/cli/apply-manifests.js'
@@ -60,6 +62,7 @@ import { ipvsProxy } from '../src/proxy-ipvs/backend.js'
 import { nftablesProxy } from '../src/proxy-nftables/backend.js'
 import { diffRuns } from '../src/report/diff-runs.js'
 import { standaloneLadderSvg } from '../src/report/ladder-svg.js'
+import { renderBenchmark } from '../src/report/render-benchmark.js'
 import { renderDiff } from '../src/report/render-diff.js'
 import { renderReport } from '../src/report/render-report.js'
 import { runUi } from '../src/ui/run-ui.js'
@@ -185,6 +188,9 @@ const parts: Parts = {
   runConformance,
   renderReport,
   renderDiff,
+  renderBenchmark,
+  compareRecords,
+  benchCsv,
   renderLadder: standaloneLadderSvg,
   runProxyAgent: (options, signal) =>
     runProxyAgent(

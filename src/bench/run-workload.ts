@@ -62,7 +62,7 @@ type Samples = Map<string, Readonly<Record<string, number>>[]>
 
 async function runCase(
   benchCase: BenchCase,
-  { context, seed, rounds: asked, order = shuffled }: RunWorkloadOptions,
+  { context, seed, rounds: asked, order = shuffled, clock = systemClock }: RunWorkloadOptions,
   signal: AbortSignal,
 ): Promise<CaseRecord | undefined> {
   context.say('preparing')
@@ -72,8 +72,9 @@ async function runCase(
   try {
     const random = seededRandom(seed)
     const arms = withNullArm(prepared.arms, benchCase.baseline)
+    const begun = clock.now()
     for (let round = 0; round < rounds; round++) {
-      context.say(`round ${round + 1} of ${rounds}`)
+      context.say(`round ${round + 1} of ${rounds}${timeLeft(clock.now() - begun, round, rounds)}`)
       const measured = await measureRound(order(arms, random), signal)
       for (const [name, sample] of measured) samples.set(name, [...(samples.get(name) ?? []), sample])
     }
@@ -83,6 +84,13 @@ async function runCase(
     await prepared.close()
   }
   return samples.size === 0 ? undefined : caseRecord(benchCase, { samples, seed, missing: prepared.missing ?? [] })
+}
+
+/** What the rounds so far let expect of those to come. */
+function timeLeft(spentMs: number, done: number, rounds: number): string {
+  if (done === 0) return ''
+  const seconds = Math.ceil(((spentMs / done) * (rounds - done)) / 1000)
+  return seconds < 100 ? `, ${seconds} s left` : `, ${Math.ceil(seconds / 60)} min left`
 }
 
 /** The baseline's second self. A case whose baseline cannot run here has none. */

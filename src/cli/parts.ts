@@ -1,5 +1,6 @@
 import type { BenchRecord } from '../base/results/bench-record.js'
 import type { FlowRecord, RunRecord } from '../base/results/run-record.js'
+import type { ComparedMetric } from '../bench/compare-records.js'
 import type { RunWorkloadOptions } from '../bench/run-workload.js'
 import type { Workload } from '../bench/workload.js'
 import type { Client } from '../client/client.js'
@@ -144,6 +145,10 @@ export interface Parts {
   renderReport(record: RunRecord): string
   /** Two runs as one page. */
   renderDiff(good: RunRecord, bad: RunRecord): string
+  /** A run of `bench` as a page of plots. */
+  renderBenchmark(record: BenchRecord): string
+  compareRecords(old: BenchRecord, now: BenchRecord): readonly ComparedMetric[]
+  benchCsv(record: BenchRecord): string
   /** An SVG file of its own. */
   renderLadder(flow: FlowRecord): string
   /** One part of an agent by itself, for a cluster that somebody else runs; returns when the signal aborts. */

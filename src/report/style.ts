@@ -44,6 +44,23 @@ export const ladderStyle = `
 .ladder .chip.forbidden rect{fill:var(--bad-ground);stroke:var(--bad);stroke-opacity:1}
 `
 
+/** How the figures of a benchmark look. */
+export const plotStyle = `
+.plots{display:flex;flex-wrap:wrap;gap:14px;margin:12px 0}
+.plot{margin:0;border:1px solid var(--line);border-radius:8px;padding:10px 12px;max-width:100%}
+.plot figcaption{font-size:13px;font-weight:600;margin-bottom:6px}
+.plot svg{display:block;max-width:100%;height:auto;font:11px system-ui,sans-serif}
+.plot text{fill:var(--ink)}
+.plot .axis{fill:var(--soft);text-anchor:middle}.plot .axis.value{text-anchor:end}
+.plot .name{text-anchor:end}
+.plot .tick{stroke:var(--hair)}.plot .one{stroke:var(--soft);stroke-width:1.4}
+.plot .band{fill:var(--line);opacity:.6}
+.plot .interval{stroke:currentColor;stroke-width:2.2}.plot circle{fill:currentColor}
+.plot .even{color:var(--soft)}.plot .good{color:var(--good)}.plot .bad{color:var(--bad)}
+.plot polyline{fill:none;stroke:currentColor;stroke-width:1.8}
+.plot .s0{color:var(--there)}.plot .s1{color:var(--back)}.plot .s2{color:var(--good)}.plot .s3{color:var(--doubt)}.plot .s4{color:var(--bad)}.plot .s5{color:var(--soft)}
+`
+
 /** The page around the ladders. */
 export const pageStyle = `
 *{box-sizing:border-box}

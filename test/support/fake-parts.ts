@@ -1,4 +1,6 @@
 import type { RunRecord } from '../../src/base/results/run-record.js'
+import { benchCsv } from '../../src/bench/bench-csv.js'
+import { compareRecords } from '../../src/bench/compare-records.js'
 import { workloads } from '../../src/bench/workloads.js'
 import type { Parts } from '../../src/cli/parts.js'
 import type { Terminal } from '../../src/cli/terminal.js'
@@ -116,6 +118,9 @@ export function fakeMachine(changes: Partial<Parts> = {}, kubeconfig = '/nowhere
     runUi: async ({ port, onListening }) => onListening(`http://127.0.0.1:${port}/#token`),
     renderReport: () => '<html>',
     renderDiff: () => '<html>',
+    renderBenchmark: () => '<html>',
+    compareRecords,
+    benchCsv,
     workloads,
     runProxyAgent: () => Promise.reject(new Error('no agent is run here')),
     runPolicyAgent: () => Promise.reject(new Error('no agent is run here')),

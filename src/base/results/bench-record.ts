@@ -66,3 +66,6 @@ export const BenchRecord = z.strictObject({
   cases: z.array(CaseRecord),
 })
 export type BenchRecord = z.infer<typeof BenchRecord>
+
+/** JSON Schema (draft 2020-12) of `results.json`, as `schemas/bench.schema.json` publishes it. */
+export const benchJsonSchema = (): object => z.toJSONSchema(BenchRecord)
