@@ -5,13 +5,14 @@
  * `may` names folders under src; a folder may always import itself. A trailing file name allows that file alone.
  */
 
-const base = ['base/errors', 'base/yaml', 'base/net', 'base/time', 'base/results', 'base/config']
+const base = ['base/errors', 'base/yaml', 'base/net', 'base/streams', 'base/time', 'base/results', 'base/config']
 
 /** @type {readonly { room: string, layer: number, what: string, may: readonly string[] }[]} */
 export const rooms = [
   { room: 'base/errors', layer: 0, what: 'the one error class and the table of codes', may: [] },
   { room: 'base/yaml', layer: 0, what: 'what is wrong in a YAML file, at its line', may: ['base/errors'] },
   { room: 'base/net', layer: 0, what: 'addresses, packets from bytes, pcapng, the vocabulary of paths', may: ['base/errors'] },
+  { room: 'base/streams', layer: 0, what: 'connections that change their protocol: upgrades joined, SPDY/3.1', may: ['base/errors'] },
   { room: 'base/time', layer: 0, what: 'a clock that tests can hold', may: ['base/errors'] },
   { room: 'base/results', layer: 0, what: 'the format in which runs and flows are recorded', may: ['base/errors'] },
   { room: 'base/config', layer: 0, what: 'the files by which our processes speak to each other', may: ['base/errors', 'base/net'] },
@@ -140,6 +141,7 @@ export const rooms = [
 /** Packages that open a door to the machine; only these rooms hold the keys. */
 export const doors = [
   { packages: ['execa', 'node:child_process', 'child_process', 'netlink', 'koffi', 'pcap'], rooms: ['kernel'] },
+  { packages: ['ws'], rooms: ['control-plane/apiserver'] },
   { packages: ['lmdb'], rooms: ['control-plane/store'] },
   { packages: ['@grpc/grpc-js', 'protobufjs'], rooms: ['node/kubelet', 'control-plane/store'] },
   { packages: ['commander', 'listr2'], rooms: ['cli'] },

@@ -105,6 +105,8 @@ async function following(t: Test, kubectl: BoundKubectl): Promise<void> {
 async function exec(t: Test, kubectl: BoundKubectl, dir: string): Promise<void> {
   const answer = await kubectl.run(['exec', 'web', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7'])
   t.match(answer, { code: 7, stdout: 'out\n', stderr: /^err\n/ })
+  const { stderr: said } = await kubectl.run(['exec', '-v=4', 'web', '--', 'true'])
+  t.notMatch(said, /fallback/i, 'the first protocol that is asked for is spoken')
   const bytes = 'line\n'.repeat(200_000)
   t.equal(await ok(t, kubectl, ['exec', '-i', 'web', '--', 'cat'], bytes), bytes, 'a megabyte there and back')
   t.match(await ok(t, kubectl, ['exec', 'web', '--', 'sh', '-c', 'echo "$1"', '-', 'a b&c=d%']), /^a b&c=d%\n$/)

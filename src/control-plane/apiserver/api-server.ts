@@ -32,12 +32,13 @@ import { type Handle, type HttpFront, type ListenPlace, openHttpFront } from './
 import { startObjectCache } from './object-cache.js'
 import { objectStoreKey } from './object-codec.js'
 import { createOpenApiAnswers } from './openapi-answers.js'
-import { podStreams, type StreamUpgrade } from './pod-streams.js'
+import { podStreams } from './pod-streams.js'
 import { keepAddresses, repairAllocations } from './repair-allocations.js'
 import { createRequestGate, defaultRequestLimits, type RequestLimits } from './request-limits.js'
 import { parseTarget, pathAndQuery } from './request-target.js'
 import { createResourceHandler } from './resource-handler.js'
 import { openServiceAllocation } from './service-allocation.js'
+import type { StreamUpgrade } from './stream-upgrade.js'
 import { version } from './version.js'
 
 /** How long requests under way may take to end when the server does, and connections after them. */

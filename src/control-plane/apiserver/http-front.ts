@@ -12,10 +12,10 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
 import { PodwireError } from '../../base/errors/podwire-error.js'
-import { endSoon } from '../../base/net/proxy-upgrade.js'
+import { endSoon } from '../../base/streams/proxy-upgrade.js'
 import type { ApiServerResponse } from './answers.js'
 import type { ApiServerRequest } from './authentication.js'
-import type { StreamUpgrade } from './pod-streams.js'
+import type { StreamUpgrade } from './stream-upgrade.js'
 
 /** A socket that is open already, or an address to listen on; port 0 takes a free one. */
 export type ListenPlace = { readonly fd: number } | { readonly address: string; readonly port: number }

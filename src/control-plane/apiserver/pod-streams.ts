@@ -3,18 +3,14 @@ import { pipeline } from 'node:stream/promises'
 
 import type { Node, Pod } from '../../api/generated/types.js'
 import { badRequest, internalError, refusal } from '../../api/status.js'
-import { proxyUpgrade, type UpgradeRequest, upgradeHeaders } from '../../base/net/proxy-upgrade.js'
+import { proxyUpgrade, upgradeHeaders } from '../../base/streams/proxy-upgrade.js'
 import { type Answer, type ApiServerResponse, textAnswer } from './answers.js'
 import type { ApiServerRequest } from './authentication.js'
 import { callNode, type NodeTls } from './node-connection.js'
 import { chooseContainer } from './pod-container.js'
 import { logQuery, streamQuery } from './stream-queries.js'
-
-/** A connection that its client wants to go on in another protocol. */
-export interface StreamUpgrade extends UpgradeRequest {
-  /** Takes the connection from `response`, which then must not be used. */
-  take(): void
-}
+import type { StreamUpgrade } from './stream-upgrade.js'
+import { askForSpdy, joinChannels, tunnelSpdy, webSocketProtocol } from './web-socket-streams.js'
 
 export interface PodStreamExchange {
   readonly request: ApiServerRequest
@@ -38,7 +34,7 @@ export interface PodStreamsOptions {
   findNode(name: string): Promise<Node>
 }
 
-/** The only protocol that the runtime on the nodes speaks; kubectl falls back to it. */
+/** The only protocol that the runtime on the nodes speaks. */
 const streamProtocol = 'SPDY/3.1'
 /** Refusals of a node are short; what is beyond this is cut. */
 const longestRefusal = 64 * 1024
@@ -75,11 +71,24 @@ export function podStreams({ tls, findNode }: PodStreamsOptions): PodStreams {
       const nodeName = pod.spec?.nodeName
       if (!nodeName) throw badRequest(`pod ${pod.metadata?.name} does not have a host assigned`)
       if (!upgrade || !('headersDistinct' in request)) throw badRequest('Upgrade request required')
-      const wanted = request.headers.upgrade ?? ''
-      if (wanted.toLowerCase() !== streamProtocol.toLowerCase()) {
-        throw badRequest(`unable to upgrade: ${kind} is served over ${streamProtocol}, not ${JSON.stringify(wanted)}`)
-      }
+      const wanted = (request.headers.upgrade ?? '').toLowerCase()
       const path = `/${kind === 'portforward' ? 'portForward' : kind}/${pathOf(pod, container)}?${asked}`
+      if (wanted === 'websocket') {
+        const protocol = webSocketProtocol(kind, request)
+        if (protocol === undefined) throw badRequest(`unable to upgrade: no protocol that ${kind} is served by was offered`)
+        const spoken = kind === 'portforward' ? 'portforward.k8s.io' : 'v4.channel.k8s.io'
+        const headers = { connection: 'Upgrade', upgrade: streamProtocol, 'x-stream-protocol-version': spoken }
+        const outgoing = await call(nodeName, 'POST', path, headers)
+        upgrade.socket.once('close', () => outgoing.destroy())
+        const answer = await askForSpdy(outgoing).catch(dialingFailed)
+        if (!('connection' in answer && 'head' in answer)) return textAnswer(await textOf(answer), answer.statusCode ?? 500)
+        if (kind === 'portforward') await tunnelSpdy(request, upgrade, answer)
+        else await joinChannels({ request, upgrade, protocol, asked }, answer)
+        return undefined
+      }
+      if (wanted !== streamProtocol.toLowerCase()) {
+        throw badRequest(`unable to upgrade: ${kind} is served over ${streamProtocol} and WebSocket, not ${JSON.stringify(wanted)}`)
+      }
       const outgoing = await call(nodeName, request.method ?? 'POST', path, upgradeHeaders(request))
       const refused = await proxyUpgrade(upgrade, outgoing).catch(dialingFailed)
       if (!refused) {

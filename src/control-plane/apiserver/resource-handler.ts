@@ -20,7 +20,7 @@ import type { ObjectCache } from './object-cache.js'
 import { objectStoreKey, type StoredObject } from './object-codec.js'
 import type { ObjectWriter, WritableObject } from './object-writer.js'
 import { boundPod } from './pod-binding.js'
-import type { PodStreams, StreamUpgrade } from './pod-streams.js'
+import type { PodStreams } from './pod-streams.js'
 import { type Body, mediaTypeOf, parseBody, readBody } from './request-body.js'
 import {
   appliedConfiguration,
@@ -37,6 +37,7 @@ import { applyOptions, deleteOptions, fieldValidation, isDryRun, managerOf, refu
 import { booleanParameter, type RequestTarget } from './request-target.js'
 import { isReview, reviewStatus } from './reviews.js'
 import { scaleOf, withScale } from './scale.js'
+import type { StreamUpgrade } from './stream-upgrade.js'
 import { type IncludeObject, partialMetadata, table } from './tables.js'
 import { watchObjects } from './watch-objects.js'
 

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 
 import type { Container, Pod } from '../../api/generated/types.js'
 import { isPodwireError, PodwireError } from '../../base/errors/podwire-error.js'
-import { endSoon, proxyUpgrade, type UpgradeRequest, upgradeHeaders } from '../../base/net/proxy-upgrade.js'
+import { endSoon, proxyUpgrade, type UpgradeRequest, upgradeHeaders } from '../../base/streams/proxy-upgrade.js'
 import type { Clock } from '../../base/time/clock.js'
 import type { StreamingRuntime } from './cri-streaming.js'
 import { type KubeletConfig, podLogDir } from './kubelet-config.js'

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
 
 import { nodes, pods } from '../../../../src/api/generated/resources.js'
 import { createClient } from '../../../../src/client/http-client.js'
@@ -125,17 +126,47 @@ t.test('logs and streams go to the node that the Pod is on', t =>
       t.equal(String((await once(upgraded.socket, 'data'))[0]), 'ping')
       upgraded.socket.destroy()
     }
+    const openWebSocket = async (path: string, protocol: string) => {
+      const { host, ...rest } = tls
+      const socket = new WebSocket(`wss://${host}:${port}${at}/${path}`, [protocol], rest)
+      await once(socket, 'open')
+      return socket
+    }
+    for (const protocol of ['v5.channel.k8s.io', 'v4.channel.k8s.io']) {
+      const socket = await openWebSocket('web/exec?container=good&stdin=true&stdout=true&stderr=true&command=cat', protocol)
+      t.equal(socket.protocol, protocol)
+      t.equal(node.asked.at(-1), 'kube-apiserver POST /exec/default/web/good?input=1&output=1&error=1&command=cat')
+      socket.send(Buffer.from('\0ping'))
+      t.equal(String((await once(socket, 'message'))[0]), '\0ping', 'a stream there, its echo on the same channel')
+      socket.terminate()
+    }
+    // `ws` takes no name with a slash for a protocol, so the tunnel's handshake is made by hand.
+    const handshake = {
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      'sec-websocket-protocol': 'SPDY/3.1+portforward.k8s.io',
+    }
+    const tunnel = await requestUpgrade({ ...tls, method: 'GET', path: `${at}/web/portforward`, headers: handshake })
+    if (!('socket' in tunnel)) throw new Error(tunnel.body)
+    t.equal(tunnel.headers['sec-websocket-protocol'], 'SPDY/3.1+portforward.k8s.io')
+    // A masked binary message of four bytes whose mask is nothing, and what the node's echo makes of it.
+    tunnel.socket.write(Buffer.concat([Buffer.from([0x82, 0x84, 0, 0, 0, 0]), Buffer.from('ping')]))
+    t.strictSame((await once(tunnel.socket, 'data'))[0], Buffer.concat([Buffer.from([0x82, 4]), Buffer.from('ping')]))
+    tunnel.socket.destroy()
     t.match(await refused('web/exec?container=broken&stdout=true&command=ls'), { status: 500, body: 'container not found ("broken")' })
     t.match(await refused('lost/exec?stdout=true&command=ls'), { status: 500, body: /error dialing backend/ })
     t.match(await refused('new/exec?stdout=true&command=ls'), { status: 400, body: /pod new does not have a host assigned/ })
     t.match(await refused('web/exec?container=good&stdout=true'), { status: 400, body: /at least one command/ })
     t.match(await refused('web/exec?container=good&command=ls'), { status: 400, body: /at least 1 of stdin, stdout, stderr/ })
     t.match(await refused('nobody/portforward'), { status: 404, body: /pods \\"nobody\\" not found/ })
-    t.match(
-      await refused('web/portforward', { upgrade: 'websocket' }),
-      { status: 400, body: /served over SPDY\/3\.1/ },
-      'kubectl then asks for SPDY',
-    )
+    t.match(await refused('web/portforward', { upgrade: 'h2c' }), { status: 400, body: /served over SPDY\/3\.1 and WebSocket/ })
+    t.match(await refused('web/portforward', { upgrade: 'websocket' }), { status: 400, body: /no protocol that portforward is served by/ })
+    const webSocket = { upgrade: 'websocket', 'sec-websocket-protocol': 'v5.channel.k8s.io' }
+    t.match(await refused('web/exec?container=broken&stdout=true&command=ls', webSocket), {
+      status: 500,
+      body: 'container not found ("broken")',
+    })
     t.match(await get('web/exec?container=good&stdout=true&command=ls'), { status: 400, body: { message: 'Upgrade request required' } })
     t.match(await refused(''), { status: 400, body: /not valid JSON/ }, 'other paths answer as ever')
   }),

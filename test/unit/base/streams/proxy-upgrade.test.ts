@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 
-import { proxyUpgrade, upgradeHeaders } from '../../../../src/base/net/proxy-upgrade.js'
+import { proxyUpgrade, upgradeHeaders } from '../../../../src/base/streams/proxy-upgrade.js'
 import { requestUpgrade } from '../../../support/upgrade-request.js'
 
 async function listening(t: Test, server: Server): Promise<number> {
